@@ -1,0 +1,235 @@
+/*
+ * generate.h - evidence, prompt, the generative model, and grounding.
+ *
+ * Four parts, used by ragd's pipeline one after the other:
+ *   rag_evidence_*   passages -> short sentence windows within a budget
+ *   rag_prompt_*     question + evidence -> what the model reads (by card)
+ *   rag_generator_*  a supervised llama-server child or any OpenAI-compatible
+ *                    endpoint; streams tokens
+ *   rag_ground_*     what the model said against the evidence's bytes
+ * Knows no index and no encoder.
+ */
+#ifndef RAG_GENERATE_GENERATE_H
+#define RAG_GENERATE_GENERATE_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/sentence.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- evidence ----------------------------------------------------------- */
+
+#define RAG_EVIDENCE_MAX 8 /* windows in one prompt */
+
+typedef struct rag_passage {
+    const char *doc, *title, *heading; /* borrowed */
+    int64_t chunk;
+    const char *text;  /* borrowed; bytes [start, start+len) of the document */
+    size_t start, len;
+    double score;      /* retrieval's, larger is better */
+} rag_passage;
+
+typedef struct rag_evidence_item {
+    size_t passage;    /* index into the passages given */
+    size_t start, end; /* bytes of the document */
+    const char *text;  /* borrowed from the passage, end - start bytes */
+    double score;
+    size_t tokens;
+} rag_evidence_item;
+
+typedef struct rag_evidence {
+    rag_evidence_item items[RAG_EVIDENCE_MAX]; /* as numbered in the prompt */
+    size_t n;
+    size_t tokens;  /* of all items */
+    size_t dropped; /* passages that gave nothing for want of budget */
+} rag_evidence;
+
+typedef struct rag_evidence_options {
+    size_t max_tokens; /* 0: 300 */
+    size_t max_items;  /* 0: 3; at most RAG_EVIDENCE_MAX */
+    size_t max_chars_ko, max_chars_en; /* a window; 0: 260 and 420 */
+} rag_evidence_options;
+
+/*
+ * Chooses from each passage the run of whole sentences that speaks most to
+ * the question (overlap of content terms weighted by rarity among the
+ * passages, numbers and names; then position), best passages first. Items
+ * point into the passages' text. Thread-safe.
+ */
+int rag_evidence_select(const char *question, const rag_passage *passages,
+                        size_t n, const rag_evidence_options *opt,
+                        const rag_sentences *sentences, rag_evidence *out,
+                        rag_error *err);
+
+/* ---- model card ---------------------------------------------------------- */
+
+/*
+ * How a model wants to be asked: an ini file beside the model or adapter
+ * (model.gguf -> model.card), see docs. Immutable once loaded.
+ */
+typedef struct rag_card rag_card;
+int rag_card_load(const char *path, rag_card **out, rag_error *err);
+/* style: "chat" (the server's chat template), or "few-shot" (completion with
+ * examples for a bare base model). */
+int rag_card_builtin(const char *style, rag_card **out, rag_error *err);
+void rag_card_free(rag_card *c);
+/* Name, for logs and answers; until free. */
+const char *rag_card_name(const rag_card *c);
+
+/* ---- prompt --------------------------------------------------------------- */
+
+typedef struct rag_prompt {
+    rag_buf text;     /* completion prompt; empty when messages is used */
+    rag_buf messages; /* JSON array for /v1/chat/completions, or empty */
+    char *stop[4];    /* owned; NULL-ended unless full */
+    char *refusal;    /* the exact refusal line asked for; owned */
+    size_t evidence_tokens;
+} rag_prompt;
+
+/*
+ * lang "ko" or "en" chooses instruction and refusal line. Control tokens and
+ * template markers in question and evidence are neutralised.
+ */
+int rag_prompt_build(const rag_card *card, const char *lang,
+                     const char *question, const rag_evidence *ev,
+                     rag_prompt *out, rag_error *err);
+void rag_prompt_free(rag_prompt *p);
+
+/* ---- generator ------------------------------------------------------------ */
+
+typedef struct rag_generator rag_generator;
+
+typedef struct rag_generator_options {
+    /* An endpoint of its own (child_program NULL), e.g.
+     * "http://127.0.0.1:8000/v1", or unix_socket with it. */
+    const char *url, *unix_socket, *api_key, *model;
+    /* Or a child: llama-server on a private Unix socket in run_dir. */
+    const char *child_program; /* path of llama-server */
+    const char *model_path, *lora_path;
+    const char *run_dir;       /* 0700 folder for its socket and log */
+    const char *const *child_args; /* further arguments, NULL-ended, or NULL */
+    int threads;  /* 0: all */
+    int context;  /* tokens; 0: 2048 */
+    int parallel; /* slots; 0: 1 */
+    long start_timeout_ms;   /* 0: 60000 */
+    long token_timeout_ms;   /* no token for so long; 0: 15000 */
+    long answer_timeout_ms;  /* one whole answer; 0: 60000 */
+} rag_generator_options;
+
+/*
+ * Starts the supervising thread and returns at once; the child becomes ready
+ * later. Everything in opt is copied. The child dies with this process
+ * (PDEATHSIG from the supervising thread, which lives as long as the
+ * generator), is restarted with back-off (0.25 s doubling to 15 s) when it
+ * ends or stops answering, and its stale socket is unlinked before each start.
+ * RAG_E_NOINPUT at once when program, model or adapter does not exist.
+ */
+int rag_generator_open(const rag_generator_options *opt, rag_generator **out,
+                       rag_error *err);
+/* Ends the child: SIGTERM, SIGKILL after 3 s; waits for it. */
+void rag_generator_close(rag_generator *g);
+
+typedef enum rag_generator_state {
+    RAG_GENERATOR_STARTING,
+    RAG_GENERATOR_READY,
+    RAG_GENERATOR_FAILED /* waiting to be restarted, or endpoint down */
+} rag_generator_state;
+
+typedef struct rag_generator_status {
+    rag_generator_state state;
+    long pid; /* of the child, 0 when none */
+    unsigned restarts;
+    char model[128];
+    char message[256]; /* why it is not ready; "" when ready */
+} rag_generator_status;
+void rag_generator_describe(rag_generator *g, rag_generator_status *out);
+/* Waits until ready; RAG_E_TIMEOUT, or RAG_E_UNAVAILABLE with the reason. */
+int rag_generator_wait_ready(rag_generator *g, long timeout_ms, rag_error *err);
+
+/* A piece of text as it comes; nonzero stops the generation (not an error:
+ * the generation ends with stopped set). */
+typedef int (*rag_token_fn)(void *user, const char *piece, size_t len);
+
+typedef struct rag_generation_options {
+    int max_tokens;    /* 0: 160 */
+    double temperature; /* 0: greedy */
+    const char *const *stop; /* NULL-ended, or NULL */
+    rag_token_fn on_token;   /* may be NULL */
+    int (*cancelled)(void *user); /* asked often; may be NULL */
+    void *user;
+} rag_generation_options;
+
+typedef struct rag_generation {
+    rag_buf text;
+    bool stopped; /* by on_token */
+    char finish[16]; /* "stop", "length", "" */
+    size_t prompt_tokens, cached_tokens, tokens;
+    double first_token_ms, total_ms;
+    /* log probability of the refusal line's first token at the first place;
+     * NAN when the server does not tell. */
+    double refusal_logprob;
+} rag_generation;
+
+/*
+ * Runs a prompt; waits its turn when all slots are busy. Thread-safe.
+ * RAG_E_UNAVAILABLE when the model is not ready or was lost, RAG_E_TIMEOUT,
+ * RAG_E_CANCELLED. Free out in every case.
+ */
+int rag_generator_run(rag_generator *g, const rag_prompt *prompt,
+                      const rag_generation_options *opt, rag_generation *out,
+                      rag_error *err);
+void rag_generation_free(rag_generation *r);
+
+/* For ragd's /v1/chat/completions when the request is to reach the model as
+ * it is: none yet. Chat requests are answered by the pipeline. */
+
+/* ---- grounding ------------------------------------------------------------ */
+
+typedef enum rag_ground_verdict {
+    RAG_GROUND_OK,      /* every check passed */
+    RAG_GROUND_REFUSED, /* the model gave its refusal line */
+    RAG_GROUND_FAILED   /* a claim is not in the evidence */
+} rag_ground_verdict;
+
+typedef struct rag_citation {
+    unsigned n;        /* as in the answer's [n] marker, from 1 */
+    size_t item;       /* index into the evidence's items */
+    size_t start, end; /* bytes of the document: at most two sentences */
+    char *quote;       /* exactly those bytes; owned */
+} rag_citation;
+
+typedef struct rag_grounding {
+    rag_ground_verdict verdict;
+    char *answer; /* tidied, with [n] markers renumbered from 1; owned */
+    char *shortest; /* the bare answer span without markers; owned or NULL */
+    rag_citation *citations;
+    size_t ncitations;
+    char reason[256]; /* of FAILED: which word or number, for logs */
+} rag_grounding;
+
+/*
+ * Checks what the model said: markers exist and point at evidence (an answer
+ * without one is given the item that holds it); every number, amount, date,
+ * rate, phone number and code stands verbatim (separators and spacing aside)
+ * in a cited item; every content word's stem in the evidence or the question;
+ * negation agrees. Quotes are the sentences of the cited item that hold the
+ * answer.
+ */
+int rag_ground_check(const char *question, const char *lang,
+                     const char *generated, const char *refusal,
+                     const rag_evidence *ev, const rag_passage *passages,
+                     const rag_sentences *sentences, rag_grounding *out,
+                     rag_error *err);
+
+/* The best extract: at most two sentences of the evidence, verbatim, with
+ * its citation; verdict OK, or REFUSED when nothing speaks to the question. */
+int rag_ground_extract(const char *question, const char *lang,
+                       const rag_evidence *ev, const rag_passage *passages,
+                       const rag_sentences *sentences, rag_grounding *out,
+                       rag_error *err);
+void rag_grounding_free(rag_grounding *g);
+
+#endif
