@@ -96,7 +96,7 @@ FORCE:
 
 define room_rules
 $(call lib,$(1)): $(call obj,$(SRC_$(1)))
-	@rm -f $$@
+	@mkdir -p $(BUILD) && rm -f $$@
 	$$(AR) rcs $$@ $$^
 .PHONY: lib-$(1) test-$(1)
 lib-$(1): $(call lib,$(1))
