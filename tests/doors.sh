@@ -31,7 +31,7 @@ ROOMS
         grep -lE "# *include <($header)" base/*.[ch] embed/*.[ch] \
             index/*.[ch] ingest/*.[ch] generate/*.[ch] daemon/*.[ch] \
             client/*.[ch] 2>/dev/null | grep -vE "^($place)" |
-            sed "s|\$|: may not include <$header>|"
+            while read -r f; do echo "$f: may not include <$header>"; done
     done <<'LIBS'
 sqlite3 index/(store|fts)[a-z0-9_]*\.[ch]
 faiss index/ann[a-z0-9_]*\.[ch]
