@@ -26,8 +26,9 @@ typedef struct rag_chunk {
 } rag_chunk;
 
 typedef struct rag_document {
-    char *id;         /* unique in a store: a JSONL or CSV id, else the path
-                       * below its root */
+    char *id;         /* unique in a store: a JSONL or CSV id, else the
+                       * absolute path (so that a folder ingested by itself
+                       * or as part of a larger one gives the same ids) */
     char *source;     /* absolute path of the file it came from */
     char *root;       /* absolute path given on the command line */
     char *title;      /* may be ""; of a FAQ: its question */
