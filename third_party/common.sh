@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC1091,SC2094
 # What the scripts of the set-up share; sourced by bash, never run.
 # Needs TOP, the root of the checkout. Sets CACHE, LEVEL and the names of
 # parts.env.
