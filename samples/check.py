@@ -40,7 +40,7 @@ WORDS = (400, 1500)             # in one company document, mark-up not counted
 QUESTIONS = (145, 165)
 UNANSWERABLE = (0.30, 0.37)     # share of all questions
 MIN_PER_KIND = 5
-MIN_PER_STYLE = 8
+MIN_PER_STYLE = 10
 MIN_PER_LANG = {"ko": 80, "en": 35, "mixed": 8}
 MIN_NEAR_DUPLICATE = 35
 
