@@ -66,11 +66,11 @@ void rag_http_response_free(rag_http_response *res);
  * whole event on_event gets its data lines joined by \n and its event name
  * ("message" by default), borrowed during the call; nonzero stops and is
  * returned. Lines end in \n, \r\n or \r; an event over max bytes fails with
- * RAG_E_LIMIT.
+ * RAG_E_LIMIT (max 0: 1 MiB). After a failure or a stop nothing more is fed.
  */
 typedef struct rag_sse {
     rag_buf line, data, event;
-    bool after_cr;
+    bool after_cr, begun;
 } rag_sse;
 typedef int (*rag_sse_fn)(void *user, const char *event, const char *data,
                           size_t len);
