@@ -87,6 +87,8 @@ typedef struct rag_prompt {
     char *stop[4];    /* owned; NULL-ended unless full */
     char *refusal;    /* the exact refusal line asked for; owned */
     size_t evidence_tokens;
+    double adapter_scale; /* of the child's adapter; NAN: as it is */
+    double refusal_bias;  /* on the logit of the refusal's first token */
 } rag_prompt;
 
 /*
@@ -96,7 +98,18 @@ typedef struct rag_prompt {
 int rag_prompt_build(const rag_card *card, const char *lang,
                      const char *question, const rag_evidence *ev,
                      rag_prompt *out, rag_error *err);
+/* The same, and where the card wants titles, each window with its passage's
+ * heading (or title) in front. passages: those given to
+ * rag_evidence_select. */
+int rag_prompt_build_titled(const rag_card *card, const char *lang,
+                            const char *question, const rag_evidence *ev,
+                            const rag_passage *passages, rag_prompt *out,
+                            rag_error *err);
 void rag_prompt_free(rag_prompt *p);
+/* The windows this card's model was made for: what to give to
+ * rag_evidence_select (0 where the card says nothing). */
+void rag_card_windows(const rag_card *card, const char *lang,
+                      rag_evidence_options *out);
 
 /* ---- generator ------------------------------------------------------------ */
 
