@@ -23,6 +23,14 @@ typedef struct rag_encoder rag_encoder;
 
 typedef struct rag_encoder_options {
     int threads; /* cores a call may use; 0: all that are online */
+    /* NULL (or $RAGD_ENCODER_KERNEL when that is set): the fastest this CPU
+     * has. "onednn-f32": exact, several times slower. "avx512-vnni", "avx2",
+     * "portable": int8 by that code; refused when the CPU lacks it. */
+    const char *kernel;
+    /* Folder for weights packed once, so that the next start is quick; NULL:
+     * "packed" in the cache folder (rag_path_place). "": keep none. A folder
+     * that cannot be written is no error. */
+    const char *pack_dir;
 } rag_encoder_options;
 
 /* Loads a GGUF file. A damaged, hostile or unsupported file is refused with
@@ -32,12 +40,12 @@ int rag_encoder_open(const char *gguf_path, const rag_encoder_options *opt,
                      rag_encoder **out, rag_error *err);
 
 typedef struct rag_encoder_remote {
-    const char *url;         /* base, "http://127.0.0.1:8080/v1" */
+    const char *url; /* base, "http://127.0.0.1:8080/v1" */
     const char *unix_socket; /* NULL: TCP */
-    const char *api_key;     /* NULL: none */
-    const char *model;       /* name to ask for */
+    const char *api_key; /* NULL: none */
+    const char *model; /* name to ask for */
     const char *query_prefix, *passage_prefix; /* NULL: none */
-    int dim;        /* expected length of vectors; 0: learn it by one call */
+    int dim; /* expected length of vectors; 0: learn it by one call */
     int max_tokens; /* 0: 512 */
     long timeout_ms; /* 0: 30000 */
 } rag_encoder_remote;
@@ -51,8 +59,8 @@ void rag_encoder_close(rag_encoder *e);
 
 typedef struct rag_encoder_info {
     const char *name; /* general.name, or the remote model's; until close */
-    int dim;          /* floats a vector */
-    int max_tokens;   /* with the two special tokens */
+    int dim; /* floats a vector */
+    int max_tokens; /* with the two special tokens */
     int threads;
     const char *kernel; /* "onednn-f32", "avx512-vnni", "remote", ... */
     /* Hex digest of weights, tokenizer, pooling and prefixes: two encoders
@@ -65,8 +73,8 @@ typedef struct rag_encoder_info {
 void rag_encoder_describe(const rag_encoder *e, rag_encoder_info *out);
 
 typedef enum rag_text_kind {
-    RAG_TEXT_RAW,    /* no prefix */
-    RAG_TEXT_QUERY,  /* the model's prefix for questions */
+    RAG_TEXT_RAW, /* no prefix */
+    RAG_TEXT_QUERY, /* the model's prefix for questions */
     RAG_TEXT_PASSAGE /* the model's prefix for passages */
 } rag_text_kind;
 
