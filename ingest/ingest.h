@@ -20,7 +20,7 @@
 
 #define RAG_INGEST_FILE_MAX ((size_t)64 << 20) /* bytes of one file */
 #define RAG_INGEST_TEXT_MAX ((size_t)16 << 20) /* bytes of one text */
-#define RAG_INGEST_DEPTH_MAX 64                /* folders below a root */
+#define RAG_INGEST_DEPTH_MAX 64 /* folders below a root */
 
 /* Version of reading and chunking: part of the store's fingerprint; raised
  * when the same input would give other chunks. */
@@ -31,7 +31,7 @@ typedef size_t (*rag_token_count_fn)(void *user, const char *s, size_t len);
 
 typedef struct rag_chunk_options {
     size_t target_tokens; /* 0: 200 */
-    size_t max_tokens;    /* 0: 400; never exceeded */
+    size_t max_tokens; /* 0: 400; never exceeded */
     size_t overlap_sentences; /* sentences repeated between chunks of one
                                * section that had to be cut */
     rag_token_count_fn count; /* NULL: an estimate */
@@ -40,8 +40,8 @@ typedef struct rag_chunk_options {
 
 typedef struct rag_ingest_options {
     const char *collection; /* for all documents; NULL: none */
-    size_t file_max;        /* 0: RAG_INGEST_FILE_MAX */
-    bool hidden;            /* also files and folders that begin with '.' */
+    size_t file_max; /* 0: RAG_INGEST_FILE_MAX */
+    bool hidden; /* also files and folders that begin with '.' */
 } rag_ingest_options;
 
 /* A document that was read; take ownership by moving *doc away (and calling
