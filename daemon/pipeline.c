@@ -1,0 +1,345 @@
+/*
+ * pipeline.c - the pipeline's life, its settings, and the steps of asking.
+ *
+ * The order of steps is DESIGN's "Asking"; each step either completes the
+ * answer (done) or leaves it to the next. Called by the workers of http.
+ */
+#include "daemon/pipeline_int.h"
+
+#include "base/clock.h"
+#include "base/terms.h"
+#include "base/unicode.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FAQ_EXACT_MAX 8
+#define FAQ_NEAR_K 8
+
+int rag_pipeline_open(const rag_pipeline_parts *parts, rag_config *config,
+                      rag_pipeline **out, rag_error *err) {
+    *out = NULL;
+    rag_pipeline *p = calloc(1, sizeof *p);
+    if (!p)
+        return rag_error_set(err, RAG_E_NOMEM, "no memory for the pipeline");
+    p->parts = *parts;
+    p->config = rag_config_ref(config);
+    p->started_ms = rag_clock_ms();
+    rag_encoder_describe(parts->encoder, &p->encoder);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->turn, &attr);
+    pthread_condattr_destroy(&attr);
+    *out = p;
+    return 0;
+}
+
+void rag_pipeline_close(rag_pipeline *p) {
+    if (!p)
+        return;
+    pthread_cond_destroy(&p->turn);
+    pthread_mutex_destroy(&p->lock);
+    rag_config_unref(p->config);
+    free(p);
+}
+
+void rag_pipeline_configure(rag_pipeline *p, rag_config *config) {
+    pthread_mutex_lock(&p->lock);
+    rag_config *old = p->config;
+    p->config = rag_config_ref(config);
+    pthread_mutex_unlock(&p->lock);
+    rag_config_unref(old);
+}
+
+rag_config *rag_pipeline_config(rag_pipeline *p) {
+    pthread_mutex_lock(&p->lock);
+    rag_config *c = rag_config_ref(p->config);
+    pthread_mutex_unlock(&p->lock);
+    return c;
+}
+
+const rag_pipeline_parts *rag_pipeline_uses(const rag_pipeline *p) {
+    return &p->parts;
+}
+
+void rag_pipeline_load_now(rag_pipeline *p, rag_pipeline_load *out) {
+    pthread_mutex_lock(&p->lock);
+    out->generating = p->generating;
+    out->waiting = p->waiting;
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- pieces that asking and searching share ------------------------------------ */
+
+int rag_pipeline_question(const char *s, size_t n, rag_buf *out,
+                          rag_error *err) {
+    size_t bad;
+    /* Twice the limit before cleaning: white space may shrink. */
+    if (n > 2 * (size_t)RAG_QUESTION_MAX)
+        return rag_error_set(err, RAG_E_LIMIT, "question longer than %d bytes",
+                             RAG_QUESTION_MAX);
+    if (!rag_utf8_valid(s, n, &bad))
+        return rag_error_set(err, RAG_E_DATA,
+                             "question is not UTF-8 (byte %zu)", bad);
+    int rc = rag_unicode_clean(s, n, out, err);
+    if (rc)
+        return rc;
+    if (!out->len)
+        return rag_error_set(err, RAG_E_DATA, "question is empty");
+    if (out->len > RAG_QUESTION_MAX)
+        return rag_error_set(err, RAG_E_LIMIT, "question longer than %d bytes",
+                             RAG_QUESTION_MAX);
+    return 0;
+}
+
+int rag_pipeline_encode(rag_pipeline *p, const char *s, size_t n, float **out,
+                        double *ms, rag_error *err) {
+    double started = rag_clock_ms();
+    float *v = calloc((size_t)p->encoder.dim, sizeof *v);
+    *out = NULL;
+    if (!v)
+        return rag_error_set(err, RAG_E_NOMEM, "no memory for a vector");
+    rag_text text = {s, n};
+    int rc = rag_encoder_encode(p->parts.encoder, RAG_TEXT_QUERY, &text, 1, v,
+                                NULL, err);
+    if (rc) {
+        free(v);
+        return rc;
+    }
+    *out = v;
+    *ms = rag_clock_ms() - started;
+    return 0;
+}
+
+/* ---- the steps -------------------------------------------------------------------- */
+
+static int step_faq_exact(rag_asking *a, rag_error *err) {
+    if (!a->config->faq)
+        return 0;
+    rag_buf key;
+    rag_buf_init(&key, 0);
+    double started = rag_clock_ms();
+    int rc = rag_terms_key(a->question.data, a->question.len, &key, err);
+    if (!rc && key.len)
+        rc = rag_index_faq_exact(a->index, rag_buf_str(&key), key.len,
+                                 a->ask->collection, 0, FAQ_EXACT_MAX,
+                                 &a->exact, err);
+    rag_buf_free(&key);
+    a->out->ms.search = rag_clock_ms() - started;
+    a->out->generation = a->exact.generation;
+    if (rc || !a->exact.n)
+        return rc;
+    rag_faq_match m;
+    rag_faq_decide_exact(&a->exact, &m);
+    if (m.decision == RAG_FAQ_ANSWER)
+        return rag_asking_faq(a, &a->exact.hits[m.best], err);
+    return rag_asking_clarify(a, &a->exact, &m, err);
+}
+
+static int step_search(rag_asking *a, rag_error *err) {
+    int rc = rag_pipeline_encode(a->p, a->question.data, a->question.len,
+                                 &a->vector, &a->out->ms.embed, err);
+    if (rc)
+        return rc;
+    rag_index_query q = {.text = a->question.data,
+                         .len = a->question.len,
+                         .vector = a->vector,
+                         .k = (size_t)a->config->passages,
+                         .collection = a->ask->collection,
+                         .kind = -1,
+                         .vector_weight = -1};
+    double started = rag_clock_ms();
+    rc = rag_index_search(a->index, &q, &a->found, err);
+    a->out->ms.search += rag_clock_ms() - started;
+    a->out->generation = a->found.generation;
+    return rc;
+}
+
+static int step_faq_near(rag_asking *a, rag_error *err) {
+    bool any = false;
+    for (size_t i = 0; i < a->found.n && !any; i++)
+        any = a->found.hits[i].kind == RAG_DOC_FAQ;
+    if (!a->config->faq || !any)
+        return 0;
+    rag_index_query q = {.text = a->question.data,
+                         .len = a->question.len,
+                         .vector = a->vector,
+                         .k = FAQ_NEAR_K,
+                         .collection = a->ask->collection,
+                         .kind = RAG_DOC_FAQ,
+                         .vector_weight = -1};
+    double started = rag_clock_ms();
+    int rc = rag_index_search(a->index, &q, &a->near, err);
+    a->out->ms.search += rag_clock_ms() - started;
+    rag_faq_match m;
+    if (!rc)
+        rc = rag_faq_decide_near(rag_buf_str(&a->question), &a->near,
+                                 a->config->faq_cosine, &m, err);
+    if (rc || m.decision == RAG_FAQ_NONE)
+        return rc;
+    if (m.decision == RAG_FAQ_ANSWER)
+        return rag_asking_faq(a, &a->near.hits[m.best], err);
+    return rag_asking_clarify(a, &a->near, &m, err);
+}
+
+static int step_gate(rag_asking *a, rag_error *err) {
+    if (!a->found.n)
+        return rag_asking_refuse(a, "nothing found", err);
+    rag_gate_features f;
+    int rc = rag_gate_measure(rag_buf_str(&a->question), &a->found, &f, err);
+    if (rc)
+        return rc;
+    a->probability = a->out->confidence = rag_gate_probability(&f);
+    if (a->probability < a->config->gate)
+        return rag_asking_refuse(a, "gate", err);
+    return 0;
+}
+
+static int step_evidence(rag_asking *a, rag_error *err) {
+    a->passages = calloc(a->found.n, sizeof *a->passages);
+    if (!a->passages)
+        return rag_error_set(err, RAG_E_NOMEM, "no memory for passages");
+    a->npassages = a->found.n;
+    for (size_t i = 0; i < a->found.n; i++) {
+        const rag_index_hit *h = &a->found.hits[i];
+        a->passages[i] = (rag_passage){.doc = h->doc,
+                                       .title = h->title,
+                                       .heading = h->heading,
+                                       .chunk = h->chunk,
+                                       .text = h->text,
+                                       .start = h->start,
+                                       .len = h->end - h->start,
+                                       .score = h->score};
+    }
+    rag_evidence_options opt = {.max_tokens =
+                                    (size_t)a->config->evidence_tokens,
+                                .max_items = (size_t)a->config->evidence_items};
+    int rc = rag_evidence_select(rag_buf_str(&a->question), a->passages,
+                                 a->npassages, &opt, a->p->parts.sentences,
+                                 &a->evidence, err);
+    if (rc)
+        return rc;
+    a->out->dropped = a->evidence.dropped;
+    if (!a->evidence.n)
+        return rag_asking_refuse(a, "no evidence", err);
+    return 0;
+}
+
+/* True when none of the evidence is in the question's language: the small
+ * model would have to translate, and what it says could not be checked. */
+static bool other_language(const rag_asking *a) {
+    for (size_t i = 0; i < a->evidence.n; i++) {
+        const rag_evidence_item *it = &a->evidence.items[i];
+        const char *lang = rag_unicode_lang(it->text, it->end - it->start);
+        if (!*lang || strcmp(lang, a->lang) == 0)
+            return false;
+    }
+    return true;
+}
+
+static int step_answer(rag_asking *a, rag_error *err) {
+    if (other_language(a))
+        return rag_asking_extract(a, "other language", err);
+    if (!a->p->parts.generator)
+        return rag_asking_extract(a, "no generator", err);
+    return rag_asking_generate(a, err);
+}
+
+static int run_steps(rag_asking *a, rag_error *err) {
+    static int (*const steps[])(rag_asking *, rag_error *) = {
+        step_faq_exact, step_search,   step_faq_near,
+        step_gate,      step_evidence, step_answer};
+    int rc = 0;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        if (rag_asking_cancelled(a))
+            return rag_error_set(err, RAG_E_CANCELLED, "the client has gone");
+        rc = steps[i](a, err);
+        if (rc || a->done)
+            break;
+    }
+    return rc;
+}
+
+int rag_pipeline_ask(rag_pipeline *p, const rag_ask *ask, rag_answer *out,
+                     rag_error *err) {
+    memset(out, 0, sizeof *out);
+    out->ms = (rag_timings){NAN, NAN, NAN, NAN, NAN};
+    out->confidence = NAN;
+    out->lang = "";
+    rag_asking a = {.p = p, .ask = ask, .out = out};
+    a.started_ms = rag_clock_ms();
+    a.config = rag_pipeline_config(p);
+    a.deadline_ms = a.started_ms + (double)a.config->answer_ms;
+    a.probability = NAN;
+    rag_buf_init(&a.question, 0);
+    int rc = rag_pipeline_question(ask->question, ask->len, &a.question, err);
+    if (rc)
+        goto out;
+    a.lang = rag_unicode_lang(a.question.data, a.question.len);
+    if (!*a.lang)
+        a.lang = strcmp(a.config->language, "en") == 0 ? "en" : "ko";
+    out->lang = a.lang;
+    if ((rc = rag_str_dup(rag_buf_str(&a.question), &out->question, err)) ||
+        (rc = rag_store_borrow(p->parts.store, &a.index, err)))
+        goto out;
+    rc = run_steps(&a, err);
+    out->ms.total = rag_clock_ms() - a.started_ms;
+out:
+    rag_store_return(p->parts.store, a.index);
+    rag_index_result_free(&a.exact);
+    rag_index_result_free(&a.near);
+    rag_index_result_free(&a.found);
+    free(a.passages);
+    free(a.vector);
+    rag_buf_free(&a.question);
+    rag_config_unref(a.config);
+    return rc;
+}
+
+/* ---- searching ----------------------------------------------------------------------- */
+
+int rag_pipeline_search(rag_pipeline *p, const rag_search *s, rag_found *out,
+                        rag_error *err) {
+    memset(out, 0, sizeof *out);
+    double started = rag_clock_ms();
+    rag_index *ix = NULL;
+    float *vector = NULL;
+    rag_buf query;
+    rag_buf_init(&query, 0);
+    int rc = rag_pipeline_question(s->query, s->len, &query, err);
+    if (rc || (rc = rag_store_borrow(p->parts.store, &ix, err)))
+        goto out;
+    rc = rag_pipeline_encode(p, query.data, query.len, &vector, &out->embed_ms,
+                             err);
+    if (rc)
+        goto out;
+    rag_index_query q = {.text = query.data,
+                         .len = query.len,
+                         .vector = vector,
+                         .k = s->k,
+                         .chunks = s->chunks,
+                         .collection = s->collection,
+                         .lang = s->lang,
+                         .kind = -1,
+                         .vector_weight = s->weight};
+    double before = rag_clock_ms();
+    rc = rag_index_search(ix, &q, &out->result, err);
+    out->search_ms = rag_clock_ms() - before;
+    if (!rc)
+        rc = rag_buf_steal(&query, &out->query, NULL, err);
+    out->total_ms = rag_clock_ms() - started;
+out:
+    rag_store_return(p->parts.store, ix);
+    free(vector);
+    rag_buf_free(&query);
+    return rc;
+}
+
+void rag_found_free(rag_found *f) {
+    rag_index_result_free(&f->result);
+    free(f->query);
+    memset(f, 0, sizeof *f);
+}

@@ -1,0 +1,156 @@
+/*
+ * pipeline.h - from a question to a cited answer, and plain search.
+ *
+ * Wires the rooms: approved answers, encoder, index, evidence gate, evidence,
+ * prompt, generator, grounding. Knows no HTTP. Thread-safe: many requests at
+ * once; each runs on its caller's thread.
+ */
+#ifndef RAG_DAEMON_PIPELINE_H
+#define RAG_DAEMON_PIPELINE_H
+
+#include "daemon/config.h"
+#include "daemon/store.h"
+
+#include "base/sentence.h"
+#include "embed/embed.h"
+#include "generate/generate.h"
+#include "index/index.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RAG_QUESTION_MAX 4000 /* bytes, after cleaning */
+
+typedef struct rag_pipeline rag_pipeline;
+
+/* What it works with; borrowed, must outlive it. */
+typedef struct rag_pipeline_parts {
+    rag_encoder *encoder;
+    rag_store *store;
+    rag_generator *generator; /* NULL: extracts only */
+    rag_card *card; /* NULL with generator NULL */
+    rag_sentences *sentences;
+} rag_pipeline_parts;
+
+int rag_pipeline_open(const rag_pipeline_parts *parts, rag_config *config,
+                      rag_pipeline **out, rag_error *err);
+void rag_pipeline_close(rag_pipeline *p); /* after all requests returned */
+
+/* New settings for requests that start from now on. */
+void rag_pipeline_configure(rag_pipeline *p, rag_config *config);
+/* The settings now in force; a reference of the caller's own. */
+rag_config *rag_pipeline_config(rag_pipeline *p);
+const rag_pipeline_parts *rag_pipeline_uses(const rag_pipeline *p);
+
+/* ---- asking ------------------------------------------------------------------ */
+
+typedef enum rag_answer_status {
+    RAG_ANSWERED,
+    RAG_ANSWER_FAQ,
+    RAG_ANSWER_EXTRACT,
+    RAG_ANSWER_CLARIFY,
+    RAG_ANSWER_REFUSED
+} rag_answer_status;
+#define RAG_ANSWER_STATUSES 5
+const char *rag_answer_status_name(rag_answer_status s);
+
+typedef struct rag_source {
+    unsigned n;
+    char *doc, *title, *heading, *url; /* owned */
+    int64_t chunk;
+    size_t start, end;
+    char *quote; /* owned */
+    double score;
+} rag_source;
+
+typedef struct rag_choice {
+    char *doc, *question; /* owned */
+} rag_choice;
+
+typedef struct rag_timings {
+    double embed, search, first_token, first_text, total; /* NAN: none */
+} rag_timings;
+
+#define RAG_WARNINGS_MAX 4
+
+typedef struct rag_answer {
+    rag_answer_status status;
+    char *question, *text, *shortest; /* owned; shortest may be NULL */
+    char *model; /* owned; NULL when none was asked */
+    const char *lang; /* static */
+    rag_source *sources;
+    size_t nsources;
+    rag_choice *choices;
+    size_t nchoices;
+    rag_timings ms;
+    char *warnings[RAG_WARNINGS_MAX]; /* owned */
+    size_t nwarnings;
+    double confidence; /* of the gate; NAN when it was not asked */
+    uint64_t generation; /* of the index */
+    size_t prompt_tokens, tokens, dropped;
+    char reason[160]; /* why refused or extracted, for logs */
+} rag_answer;
+
+typedef struct rag_ask {
+    const char *question;
+    size_t len;
+    const char *collection; /* NULL: all */
+    /* Text of the answer that has been checked, as soon as it has; pieces
+     * together are the answer's text. May be NULL. */
+    void (*on_text)(void *user, const char *s, size_t n);
+    /* Nonzero: nobody waits any more. May be NULL. */
+    int (*cancelled)(void *user);
+    void *user;
+} rag_ask;
+
+/*
+ * RAG_E_DATA: question empty or no UTF-8; RAG_E_LIMIT: too long;
+ * RAG_E_NOINPUT: no documents yet; RAG_E_BUSY: too many wait for the
+ * generator; RAG_E_CANCELLED. Everything else that goes wrong with the
+ * generator gives an extract with a warning. Free out in every case.
+ */
+int rag_pipeline_ask(rag_pipeline *p, const rag_ask *ask, rag_answer *out,
+                     rag_error *err);
+void rag_answer_free(rag_answer *a);
+
+/* The answer as DESIGN's JSON; a new reference. */
+int rag_answer_json(const rag_answer *a, json_t **out, rag_error *err);
+/* Its citations alone. */
+json_t *rag_answer_citations(const rag_answer *a);
+
+/* ---- searching ---------------------------------------------------------------- */
+
+typedef struct rag_search {
+    const char *query;
+    size_t len, k, chunks;
+    const char *collection, *lang;
+    double weight; /* of vectors; negative: by itself */
+} rag_search;
+
+typedef struct rag_found {
+    char *query; /* cleaned; owned */
+    rag_index_result result;
+    double embed_ms, search_ms, total_ms;
+} rag_found;
+
+int rag_pipeline_search(rag_pipeline *p, const rag_search *s, rag_found *out,
+                        rag_error *err);
+void rag_found_free(rag_found *f);
+/* explain adds how each hit came to its place. */
+int rag_found_json(const rag_found *f, bool explain, json_t **out,
+                   rag_error *err);
+
+/* ---- state -------------------------------------------------------------------- */
+
+typedef struct rag_pipeline_load {
+    unsigned generating, waiting;
+} rag_pipeline_load;
+void rag_pipeline_load_now(rag_pipeline *p, rag_pipeline_load *out);
+
+/* Everything /v1/status says; *ready when questions can be answered. */
+int rag_pipeline_status(rag_pipeline *p, json_t **out, bool *ready,
+                        rag_error *err);
+
+#endif

@@ -1,0 +1,273 @@
+/*
+ * pipeline_answer.c - the ends a question can come to: approved answer,
+ * choice, extract, refusal, grounded answer.
+ *
+ * Each fills rag_asking.out and sets done. Called by pipeline.c and
+ * pipeline_generate.c on the request's thread.
+ */
+#include "daemon/pipeline_int.h"
+
+#include "base/clock.h"
+#include "base/unicode.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *rag_answer_status_name(rag_answer_status s) {
+    static const char *const names[RAG_ANSWER_STATUSES] = {
+        "answered", "faq", "extract", "clarify", "refused"};
+    return (unsigned)s < RAG_ANSWER_STATUSES ? names[s] : "unknown";
+}
+
+static bool korean(const rag_asking *a) {
+    return strcmp(a->lang, "ko") == 0;
+}
+
+void rag_asking_warn(rag_asking *a, const char *fmt, ...) {
+    char line[RAG_ERROR_MESSAGE_MAX + 128];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    rag_answer *o = a->out;
+    if (o->nwarnings < RAG_WARNINGS_MAX &&
+        rag_str_dup(line, &o->warnings[o->nwarnings], NULL) == 0)
+        o->nwarnings++;
+}
+
+void rag_asking_say(rag_asking *a, const char *s, size_t n) {
+    if (!n)
+        return;
+    if (isnan(a->out->ms.first_text))
+        a->out->ms.first_text = rag_clock_ms() - a->started_ms;
+    if (a->ask->on_text)
+        a->ask->on_text(a->ask->user, s, n);
+}
+
+bool rag_asking_cancelled(const rag_asking *a) {
+    return a->ask->cancelled && a->ask->cancelled(a->ask->user);
+}
+
+static void because(rag_asking *a, const char *reason) {
+    snprintf(a->out->reason, sizeof a->out->reason, "%s", reason);
+}
+
+/* Completes the answer with text already given out piece by piece, or gives
+ * it out whole. Takes text. */
+static void finish(rag_asking *a, rag_answer_status status, char *text) {
+    a->out->status = status;
+    if (status == RAG_ANSWER_EXTRACT) { /* not the model's words */
+        free(a->out->model);
+        a->out->model = NULL;
+    }
+    free(a->out->text);
+    a->out->text = text;
+    if (isnan(a->out->ms.first_text))
+        rag_asking_say(a, text, strlen(text));
+    a->done = true;
+}
+
+/* ---- sources ------------------------------------------------------------------------ */
+
+static int add_source(rag_asking *a, unsigned n, const rag_index_hit *h,
+                      size_t start, size_t end, const char *quote,
+                      rag_error *err) {
+    rag_source *s =
+        reallocarray(a->out->sources, a->out->nsources + 1, sizeof *s);
+    if (!s)
+        return rag_error_set(err, RAG_E_NOMEM, "no memory for a citation");
+    a->out->sources = s;
+    s += a->out->nsources++;
+    memset(s, 0, sizeof *s);
+    s->n = n;
+    s->chunk = h->chunk;
+    s->start = start;
+    s->end = end;
+    s->score = h->score;
+    int rc;
+    if ((rc = rag_str_dup(h->doc, &s->doc, err)) ||
+        (rc = rag_str_dup(h->title, &s->title, err)) ||
+        (rc = rag_str_dup(h->heading, &s->heading, err)) ||
+        (rc = rag_str_dup(h->url, &s->url, err)))
+        return rc;
+    return rag_str_dup_n(quote, end - start, &s->quote, err);
+}
+
+static void drop_sources(rag_answer *o) {
+    for (size_t i = 0; i < o->nsources; i++) {
+        rag_source *s = &o->sources[i];
+        free(s->doc);
+        free(s->title);
+        free(s->heading);
+        free(s->url);
+        free(s->quote);
+    }
+    free(o->sources);
+    o->sources = NULL;
+    o->nsources = 0;
+}
+
+/* ---- approved answers ------------------------------------------------------------------ */
+
+/* The quote of an approved answer: its first two sentences. */
+static int faq_quote(rag_asking *a, const char *text, size_t len, size_t *start,
+                     size_t *end, rag_error *err) {
+    rag_span *spans = NULL;
+    size_t n = 0;
+    *start = 0;
+    *end = len;
+    int rc =
+        rag_sentences_split(a->p->parts.sentences, text, len, &spans, &n, err);
+    if (!rc && n) {
+        *start = spans[0].start;
+        *end = spans[n > 1 ? 1 : 0].end;
+    }
+    free(spans);
+    return rc;
+}
+
+int rag_asking_faq(rag_asking *a, const rag_index_hit *hit, rag_error *err) {
+    char *text = NULL;
+    size_t len = 0, start, end;
+    /* The hit may be one chunk of a long answer: the whole is approved. */
+    int rc = rag_index_text(a->index, hit->doc, 0, SIZE_MAX, &text, &len, err);
+    if (rc || (rc = faq_quote(a, text, len, &start, &end, err)) ||
+        (rc = add_source(a, 1, hit, start, end, text + start, err))) {
+        free(text);
+        return rc;
+    }
+    finish(a, RAG_ANSWER_FAQ, text);
+    return 0;
+}
+
+int rag_asking_clarify(rag_asking *a, const rag_index_result *r,
+                       const rag_faq_match *m, rag_error *err) {
+    rag_answer *o = a->out;
+    o->choices = calloc(m->nchoices, sizeof *o->choices);
+    if (!o->choices)
+        return rag_error_set(err, RAG_E_NOMEM, "no memory for choices");
+    int rc = 0;
+    for (size_t i = 0; i < m->nchoices && !rc; i++) {
+        const rag_index_hit *h = &r->hits[m->choice[i]];
+        rag_choice *c = &o->choices[o->nchoices++];
+        const char *question = h->title && *h->title ? h->title : h->question;
+        rc = rag_str_dup(h->doc, &c->doc, err);
+        if (!rc)
+            rc = rag_str_dup(question ? question : "", &c->question, err);
+    }
+    char *text = NULL;
+    if (!rc)
+        rc = rag_str_dup(korean(a) ? "어느 것을 물으셨나요?"
+                                   : "Which of these do you mean?",
+                         &text, err);
+    if (rc)
+        return rc;
+    because(a, "several entries fit");
+    finish(a, RAG_ANSWER_CLARIFY, text);
+    return 0;
+}
+
+/* ---- refusals and extracts -------------------------------------------------------------- */
+
+int rag_asking_refuse(rag_asking *a, const char *reason, rag_error *err) {
+    rag_buf b;
+    char *text = NULL;
+    rag_buf_init(&b, 0);
+    drop_sources(a->out);
+    int rc = rag_buf_append_str(
+        &b,
+        korean(a) ? "가지고 있는 자료에서는 답을 찾지 못했습니다."
+                  : "The documents at hand do not answer this question.",
+        err);
+    if (!rc && *a->config->contact)
+        rc = rag_buf_printf(&b, err, " %s", a->config->contact);
+    if (!rc)
+        rc = rag_buf_steal(&b, &text, NULL, err);
+    rag_buf_free(&b);
+    if (rc)
+        return rc;
+    because(a, reason);
+    finish(a, RAG_ANSWER_REFUSED, text);
+    return 0;
+}
+
+int rag_asking_grounded(rag_asking *a, rag_answer_status status,
+                        const char *lead_in, const rag_grounding *g,
+                        rag_error *err) {
+    rag_buf b;
+    char *text = NULL;
+    rag_buf_init(&b, 0);
+    drop_sources(a->out);
+    int rc = rag_buf_append_str(&b, lead_in, err);
+    if (!rc)
+        rc = rag_buf_append_str(&b, g->answer ? g->answer : "", err);
+    if (!rc)
+        rc = rag_buf_steal(&b, &text, NULL, err);
+    if (!rc) {
+        free(a->out->shortest);
+        rc = rag_str_dup(g->shortest, &a->out->shortest, err);
+    }
+    for (size_t i = 0; i < g->ncitations && !rc; i++) {
+        const rag_citation *c = &g->citations[i];
+        if (c->item >= a->evidence.n ||
+            a->evidence.items[c->item].passage >= a->found.n) {
+            rc = rag_error_set(err, RAG_E_INTERNAL,
+                               "citation %u points at no evidence", c->n);
+            break;
+        }
+        const rag_index_hit *h =
+            &a->found.hits[a->evidence.items[c->item].passage];
+        rc = add_source(a, c->n, h, c->start, c->end, c->quote, err);
+    }
+    rag_buf_free(&b);
+    if (rc) {
+        free(text);
+        return rc;
+    }
+    finish(a, status, text);
+    return 0;
+}
+
+/* An extract in another language is introduced in the question's. */
+static const char *lead_in(const rag_asking *a, const rag_grounding *g) {
+    const char *s = g->ncitations ? g->citations[0].quote : g->answer;
+    const char *lang = s ? rag_unicode_lang(s, strlen(s)) : "";
+    if (!*lang || strcmp(lang, a->lang) == 0)
+        return "";
+    return korean(a) ? "문서 원문은 다음과 같습니다: " : "The document says: ";
+}
+
+int rag_asking_extract(rag_asking *a, const char *reason, rag_error *err) {
+    rag_grounding g = {0};
+    int rc =
+        rag_ground_extract(rag_buf_str(&a->question), a->lang, &a->evidence,
+                           a->passages, a->p->parts.sentences, &g, err);
+    if (!rc && g.verdict != RAG_GROUND_OK)
+        rc = rag_asking_refuse(a, "no extract", err);
+    else if (!rc) {
+        because(a, reason);
+        rc =
+            rag_asking_grounded(a, RAG_ANSWER_EXTRACT, lead_in(a, &g), &g, err);
+    }
+    rag_grounding_free(&g);
+    return rc;
+}
+
+void rag_answer_free(rag_answer *a) {
+    drop_sources(a);
+    for (size_t i = 0; i < a->nchoices; i++) {
+        free(a->choices[i].doc);
+        free(a->choices[i].question);
+    }
+    free(a->choices);
+    for (size_t i = 0; i < a->nwarnings; i++)
+        free(a->warnings[i]);
+    free(a->question);
+    free(a->text);
+    free(a->shortest);
+    free(a->model);
+    memset(a, 0, sizeof *a);
+}

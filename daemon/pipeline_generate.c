@@ -1,0 +1,288 @@
+/*
+ * pipeline_generate.c - prompt, generator, and grounding while it streams.
+ *
+ * Text reaches the one who asked only after it passed the checks: whenever
+ * the generated text ends a cited sentence, the whole of it so far is
+ * grounded, and what is new is released. Nothing released is taken back: if
+ * what follows fails, the answer is what was released. Called on the
+ * request's thread; the generator's token callback runs on it too.
+ */
+#include "daemon/pipeline_int.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define WAIT_SLICE_MS 50 /* how often one who waits looks for its client */
+/* A model that refused is overruled by an extract only when the search was
+ * this sure. */
+#define OVERRULE 0.97
+
+/* ---- taking turns ---------------------------------------------------------------- */
+
+static void soon(struct timespec *t) {
+    clock_gettime(CLOCK_MONOTONIC, t);
+    t->tv_nsec += WAIT_SLICE_MS * 1000000L;
+    if (t->tv_nsec >= 1000000000L) {
+        t->tv_sec++;
+        t->tv_nsec -= 1000000000L;
+    }
+}
+
+/* Waits for one of the generator's slots. So few may wait that workers stay
+ * free for approved answers and searches. */
+static int turn_take(rag_asking *a, rag_error *err) {
+    rag_pipeline *p = a->p;
+    int rc = 0;
+    pthread_mutex_lock(&p->lock);
+    if (p->generating >= (unsigned)a->config->parallel &&
+        p->waiting >= (unsigned)a->config->waiting) {
+        pthread_mutex_unlock(&p->lock);
+        return rag_error_set(err, RAG_E_BUSY,
+                             "too many questions wait for the model: try "
+                             "again in a few seconds");
+    }
+    p->waiting++;
+    while (p->generating >= (unsigned)a->config->parallel && !rc) {
+        struct timespec until;
+        soon(&until);
+        pthread_cond_timedwait(&p->turn, &p->lock, &until);
+        if (rag_clock_ms() > a->deadline_ms)
+            rc = rag_error_set(err, RAG_E_TIMEOUT,
+                               "no turn with the model in time");
+        else if (rag_asking_cancelled(a))
+            rc = rag_error_set(err, RAG_E_CANCELLED, "the client has gone");
+    }
+    p->waiting--;
+    if (!rc)
+        p->generating++;
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+static void turn_give(rag_pipeline *p) {
+    pthread_mutex_lock(&p->lock);
+    p->generating--;
+    pthread_cond_signal(&p->turn);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- releasing what has been checked ------------------------------------------------ */
+
+typedef struct speaking {
+    rag_asking *a;
+    const rag_prompt *prompt;
+    rag_generation *gen;
+    rag_buf raw; /* generated so far */
+    size_t checked; /* bytes of raw already looked at */
+    rag_grounding kept; /* of what was released */
+    size_t released; /* bytes of kept.answer */
+    bool late; /* the deadline stopped it */
+    rag_error err;
+} speaking;
+
+static int ground(speaking *s, const char *text, rag_grounding *g) {
+    rag_asking *a = s->a;
+    return rag_ground_check(rag_buf_str(&a->question), a->lang, text,
+                            s->prompt->refusal, &a->evidence, a->passages,
+                            a->p->parts.sentences, g, &s->err);
+}
+
+/* Whether the model's doubt leaves the evidence likely enough. */
+static bool trusted(speaking *s) {
+    double joined = rag_gate_join(s->a->probability, s->gen->refusal_logprob);
+    s->a->out->confidence = joined;
+    return isnan(joined) || joined >= s->a->config->gate;
+}
+
+/* Releases g's text beyond what is out already, when it goes on from it.
+ * Takes g over. */
+static bool release(speaking *s, rag_grounding *g) {
+    size_t len = g->answer ? strlen(g->answer) : 0;
+    bool goes_on =
+        len >= s->released &&
+        (!s->released || memcmp(g->answer, s->kept.answer, s->released) == 0);
+    if (!goes_on) {
+        rag_grounding_free(g);
+        return false;
+    }
+    rag_asking_say(s->a, g->answer + s->released, len - s->released);
+    rag_grounding_free(&s->kept);
+    s->kept = *g;
+    memset(g, 0, sizeof *g);
+    s->released = len;
+    return true;
+}
+
+/* End of the last cited sentence in raw ("... [1]" and what closes it), once
+ * something follows that shows it is over; 0 when there is none new. */
+static size_t sentence_end(const rag_buf *raw, size_t from) {
+    for (size_t i = raw->len; i-- > from + 1;) {
+        if (raw->data[i - 1] != ']')
+            continue;
+        size_t end = i;
+        while (end < raw->len &&
+               (raw->data[end] == '.' || raw->data[end] == '!' ||
+                raw->data[end] == '?'))
+            end++;
+        if (end < raw->len && (raw->data[end] == ' ' || raw->data[end] == '\n'))
+            return end;
+    }
+    return 0;
+}
+
+static void release_sentences(speaking *s) {
+    size_t end = sentence_end(&s->raw, s->checked);
+    if (!end || end <= s->checked)
+        return;
+    s->checked = end;
+    char *text = NULL;
+    rag_grounding g = {0};
+    if (rag_str_dup_n(s->raw.data, end, &text, &s->err) == 0 &&
+        ground(s, text, &g) == 0 && g.verdict == RAG_GROUND_OK && trusted(s))
+        release(s, &g);
+    rag_grounding_free(&g);
+    free(text);
+}
+
+static int on_token(void *user, const char *piece, size_t len) {
+    speaking *s = user;
+    if (isnan(s->a->out->ms.first_token))
+        s->a->out->ms.first_token = rag_clock_ms() - s->a->started_ms;
+    if (rag_buf_append(&s->raw, piece, len, &s->err))
+        return 1;
+    if (s->a->ask->on_text)
+        release_sentences(s);
+    return 0;
+}
+
+static int gone(void *user) {
+    speaking *s = user;
+    if (rag_clock_ms() > s->a->deadline_ms)
+        s->late = true;
+    return s->late || rag_asking_cancelled(s->a);
+}
+
+/* ---- from generation to answer ---------------------------------------------------- */
+
+/* What was released is all that may be said. */
+static int keep_released(speaking *s, const char *why, rag_error *err) {
+    snprintf(s->a->out->reason, sizeof s->a->out->reason, "cut: %.120s", why);
+    return rag_asking_grounded(s->a, RAG_ANSWERED, "", &s->kept, err);
+}
+
+static int settle(speaking *s, rag_error *err) {
+    rag_asking *a = s->a;
+    rag_grounding g = {0};
+    int rc = ground(s, rag_buf_str(&s->gen->text), &g);
+    if (rc) {
+        if (err)
+            *err = s->err;
+        goto out;
+    }
+    bool trust = trusted(s);
+    if (s->released) {
+        /* The rest must pass and go on from it, or it is left out. */
+        if (g.verdict != RAG_GROUND_OK || !release(s, &g)) {
+            rc = keep_released(s, g.reason, err);
+            goto out;
+        }
+        rc = rag_asking_grounded(a, RAG_ANSWERED, "", &s->kept, err);
+    } else if (g.verdict == RAG_GROUND_REFUSED) {
+        if (a->probability >= OVERRULE)
+            rc = rag_asking_extract(a, "refused by the model", err);
+        else
+            rc = rag_asking_refuse(a, "model", err);
+    } else if (!trust) {
+        rc = rag_asking_refuse(a, "doubt", err);
+    } else if (g.verdict == RAG_GROUND_FAILED) {
+        char reason[sizeof a->out->reason];
+        snprintf(reason, sizeof reason, "not grounded: %.120s", g.reason);
+        rc = rag_asking_extract(a, reason, err);
+    } else {
+        rc = rag_asking_grounded(a, RAG_ANSWERED, "", &g, err);
+    }
+out:
+    rag_grounding_free(&g);
+    return rc;
+}
+
+static int without_generator(rag_asking *a, const char *why, rag_error *err) {
+    rag_asking_warn(a,
+                    "the generative model is not available (%s): this is "
+                    "quoted from the documents, not generated",
+                    why);
+    rag_log(RAG_LOG_WARN, "ask.extract", RAG_S("why", why));
+    return rag_asking_extract(a, "generator down", err);
+}
+
+static int run(speaking *s, rag_error *err) {
+    rag_asking *a = s->a;
+    const char *stop[5] = {0};
+    for (size_t i = 0; i < 4; i++)
+        stop[i] = s->prompt->stop[i];
+    rag_generation_options opt = {.max_tokens = (int)a->config->max_tokens,
+                                  .stop = stop,
+                                  .on_token = on_token,
+                                  .cancelled = gone,
+                                  .user = s};
+    rag_error why = {0};
+    int rc =
+        rag_generator_run(a->p->parts.generator, s->prompt, &opt, s->gen, &why);
+    a->out->prompt_tokens = s->gen->prompt_tokens;
+    a->out->tokens = s->gen->tokens;
+    if (!rc && s->gen->stopped && s->err.code) {
+        rc = (int)s->err.code;
+        why = s->err;
+    }
+    if (!rc)
+        return settle(s, err);
+    if (rag_asking_cancelled(a)) {
+        if (err)
+            *err = why;
+        return RAG_E_CANCELLED;
+    }
+    if (s->late)
+        rag_error_set(&why, RAG_E_TIMEOUT, "no answer in time");
+    if (s->released)
+        return keep_released(s, why.message, err);
+    return without_generator(a, why.message, err);
+}
+
+int rag_asking_generate(rag_asking *a, rag_error *err) {
+    rag_generator_status state;
+    rag_generator_describe(a->p->parts.generator, &state);
+    if (state.state != RAG_GENERATOR_READY)
+        return without_generator(
+            a, *state.message ? state.message : "it is starting", err);
+    rag_error why = {0};
+    int rc = turn_take(a, &why);
+    if (rc == RAG_E_TIMEOUT)
+        return without_generator(a, why.message, err);
+    if (rc) {
+        if (err)
+            *err = why;
+        return rc;
+    }
+    rag_prompt prompt = {0};
+    rag_generation gen = {.refusal_logprob = NAN};
+    speaking s = {.a = a, .prompt = &prompt, .gen = &gen};
+    rag_buf_init(&s.raw, 0);
+    rc = rag_prompt_build(a->p->parts.card, a->lang, rag_buf_str(&a->question),
+                          &a->evidence, &prompt, err);
+    if (!rc)
+        rc = rag_str_dup(rag_card_name(a->p->parts.card), &a->out->model, err);
+    if (!rc)
+        rc = run(&s, err);
+    turn_give(a->p);
+    rag_grounding_free(&s.kept);
+    rag_generation_free(&gen);
+    rag_prompt_free(&prompt);
+    rag_buf_free(&s.raw);
+    return rc;
+}

@@ -1,0 +1,67 @@
+/*
+ * pipeline_int.h - private to daemon/pipeline*.c: one question on its way.
+ */
+#ifndef RAG_DAEMON_PIPELINE_INT_H
+#define RAG_DAEMON_PIPELINE_INT_H
+
+#include "daemon/faq.h"
+#include "daemon/gate.h"
+#include "daemon/pipeline.h"
+
+#include "base/buf.h"
+
+#include <pthread.h>
+
+struct rag_pipeline {
+    rag_pipeline_parts parts;
+    rag_encoder_info encoder;
+    double started_ms;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t turn;
+    rag_config *config;
+    unsigned generating, waiting;
+};
+
+/* All that belongs to one question; one thread. */
+typedef struct rag_asking {
+    rag_pipeline *p;
+    rag_config *config; /* a reference */
+    const rag_ask *ask;
+    rag_answer *out;
+    rag_index *index; /* borrowed from the store */
+    rag_buf question; /* cleaned */
+    const char *lang;
+    float *vector;
+    double started_ms, deadline_ms;
+    rag_index_result exact, near, found;
+    rag_passage *passages; /* npassages, pointing into found */
+    size_t npassages;
+    rag_evidence evidence;
+    double probability; /* the gate's */
+    bool done; /* out is complete */
+} rag_asking;
+
+/* Cleans and checks a question. */
+int rag_pipeline_question(const char *s, size_t n, rag_buf *out,
+                          rag_error *err);
+int rag_pipeline_encode(rag_pipeline *p, const char *s, size_t n, float **out,
+                        double *ms, rag_error *err);
+
+/* pipeline_answer.c: the ends a question can come to. */
+int rag_asking_faq(rag_asking *a, const rag_index_hit *hit, rag_error *err);
+int rag_asking_clarify(rag_asking *a, const rag_index_result *r,
+                       const rag_faq_match *m, rag_error *err);
+int rag_asking_refuse(rag_asking *a, const char *reason, rag_error *err);
+int rag_asking_extract(rag_asking *a, const char *reason, rag_error *err);
+int rag_asking_grounded(rag_asking *a, rag_answer_status status,
+                        const char *lead_in, const rag_grounding *g,
+                        rag_error *err);
+void rag_asking_warn(rag_asking *a, const char *fmt, ...) RAG_PRINTF(2, 3);
+/* Gives text to the one who waits, and notes when. */
+void rag_asking_say(rag_asking *a, const char *s, size_t n);
+bool rag_asking_cancelled(const rag_asking *a);
+
+/* pipeline_generate.c: prompt, generator, grounding while it streams. */
+int rag_asking_generate(rag_asking *a, rag_error *err);
+
+#endif
