@@ -52,6 +52,7 @@ typedef struct chunker {
     char *path;
     int level;
     rag_block_kind last; /* kind of the block added last */
+    size_t section; /* first chunk of the section we are in */
 
     /* headings seen since, not in a chunk yet */
     bool pending;
@@ -347,7 +348,26 @@ static void add_pieces(chunker *c, const rag_block *b, size_t start) {
 
 /* ---- blocks ------------------------------------------------------------- */
 
+/* The end of a section that is but a line or two goes with the chunk before
+ * it, if that has room. */
+static void join_tail(chunker *c) {
+    if (!c->open || c->nchunks == c->section || c->nchunks == 0)
+        return;
+    rag_chunk *before = &c->v[c->nchunks - 1];
+    if (c->start < before->end || /* sentences were repeated */
+        !fits(c, c->start, c->end, c->target / TINY_DIVISOR) ||
+        !fits(c, before->start, c->end, c->max))
+        return;
+    size_t a = before->start, b = c->end;
+    trim(c, &a, &b);
+    before->end = b;
+    c->open = false;
+    flush(c);
+}
+
 static void take_heading(chunker *c, const rag_block *b) {
+    if (!c->pending)
+        join_tail(c);
     bool tiny = c->open && !c->pending && b->level >= c->level &&
                 c->level > 0 &&
                 fits(c, c->start, c->end, c->target / TINY_DIVISOR);
@@ -356,6 +376,7 @@ static void take_heading(chunker *c, const rag_block *b) {
     if (c->open && b->level < c->level)
         flush(c); /* was tiny, but its section is over */
     enter_heading(c, b);
+    c->section = c->nchunks;
     if (!c->pending) {
         c->pending = true;
         c->pending_start = b->start;
@@ -434,8 +455,10 @@ static void walk(chunker *c, const rag_block *blocks, size_t count) {
             take_block(c, &b);
         }
     }
-    if (!c->rc)
+    if (!c->rc) {
+        join_tail(c);
         flush(c);
+    }
 }
 
 static void free_chunks(rag_chunk *v, size_t n) {

@@ -504,8 +504,10 @@ static void read_head(writer *w, xmlNode *node, int depth) {
     }
 }
 
-/* First heading of level 1 in what was written: a title when there is no
- * <title>. */
+/*
+ * The page's first heading of level 1 is its title when it has none, or when
+ * the title is the same with the site's name added.
+ */
 static int title_from_text(rag_document *doc, rag_error *err) {
     const char *p = doc->text;
     while (p && !rag_str_starts(p, "# "))
@@ -513,8 +515,11 @@ static int title_from_text(rag_document *doc, rag_error *err) {
             p++;
     if (!p)
         return RAG_OK;
-    return rag_document_set(doc, RAG_META_TITLE, p + 2, strcspn(p + 2, "\n"),
-                            err);
+    p += 2;
+    size_t n = strcspn(p, "\n");
+    if (doc->title && (n < 4 || !memmem(doc->title, strlen(doc->title), p, n)))
+        return RAG_OK;
+    return rag_document_set(doc, RAG_META_TITLE, p, n, err);
 }
 
 /*
@@ -605,7 +610,7 @@ int rag_ingest_html(const rag_source *src, const char *text, size_t n,
     if (!rc)
         rc = rag_document_set(&doc, RAG_META_TITLE, rag_buf_str(&w.title),
                               w.title.len, &why);
-    if (!rc && !doc.title)
+    if (!rc)
         rc = title_from_text(&doc, &why);
     rag_buf_free(&w.title);
     rag_buf_free(&out);

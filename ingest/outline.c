@@ -115,6 +115,37 @@ static size_t run_of(const char *s, size_t from, size_t end, char c) {
     return i - from;
 }
 
+/*
+ * Bytes of the syllable that p[0..n) begins with when it is this one,
+ * composed or as the two or three jamo of it; 0 when it is another.
+ */
+static size_t syllable(const char *p, size_t n, const char *composed,
+                       const char *jamo) {
+    size_t k = strlen(composed);
+    if (n >= k && !memcmp(p, composed, k))
+        return k;
+    k = strlen(jamo);
+    return n >= k && !memcmp(p, jamo, k) ? k : 0;
+}
+
+/* 가, 나, 다 ... 하 as item marks, composed or decomposed: bytes, or 0. */
+static size_t item_letter(const char *p, size_t n) {
+    static const uint32_t LEADS[] = {
+        0,  2,  3,  5,  6,  7,  9,
+        11, 12, 14, 15, 16, 17, 18}; /* Unicode 3.12, L index */
+    uint32_t cp, vowel;
+    size_t k = rag_utf8_next(p, n, &cp);
+    for (size_t i = 0; i < sizeof LEADS / sizeof *LEADS; i++) {
+        if (cp == 0xAC00 + LEADS[i] * 588)
+            return k;
+        if (cp == 0x1100 + LEADS[i] && k < n) {
+            size_t v = rag_utf8_next(p + k, n - k, &vowel);
+            return vowel == 0x1161 ? k + v : 0;
+        }
+    }
+    return 0;
+}
+
 /* Signs that bullets are made of in Korean and English office texts. */
 static size_t bullet(const char *p, size_t n) {
     static const char *const SIGNS[] = {
@@ -139,19 +170,14 @@ static size_t ordinal(const char *p, size_t n) {
         digits++;
     if (digits > i) {
         i = digits;
-    } else if (i + 3 <= n && (unsigned char)p[i] >= 0xE2) {
+    } else if (i + 3 <= n && (unsigned char)p[i] >= 0xE1) {
         uint32_t cp;
         size_t k = rag_utf8_next(p + i, n - i, &cp);
         if ((cp >= 0x2460 && cp <= 0x2473) || (cp >= 0x3260 && cp <= 0x327B) ||
             (cp >= 0x2776 && cp <= 0x277F))
             return open ? 0 : k;
-        static const uint32_t LETTERS[] = {
-            0xAC00, 0xB098, 0xB2E4, 0xB77C, 0xB9C8, 0xBC14, 0xC0AC, 0xC544,
-            0xC790, 0xCC28, 0xCE74, 0xD0C0, 0xD30C, 0xD558}; /* 가나다...하 */
-        bool letter = false;
-        for (size_t j = 0; j < sizeof LETTERS / sizeof *LETTERS; j++)
-            letter |= cp == LETTERS[j];
-        if (!letter)
+        k = item_letter(p + i, n - i);
+        if (!k)
             return 0;
         i += k;
     } else if (i < n && isalpha((unsigned char)p[i])) {
@@ -249,9 +275,9 @@ static bool has_pipe(const char *s, const line *l) {
  * is the length of the heading in the line. Text may follow a 조 on its line.
  */
 static int statute_level(const char *p, size_t n, size_t *words) {
-    if (n < 7 || memcmp(p, "제", 3) != 0)
+    size_t i = syllable(p, n, "제", "\u110C\u1166");
+    if (i == 0)
         return 0;
-    size_t i = 3;
     while (i < n && p[i] == ' ')
         i++;
     size_t digits = i;
@@ -262,17 +288,22 @@ static int statute_level(const char *p, size_t n, size_t *words) {
     i = digits;
     while (i < n && p[i] == ' ')
         i++;
-    static const char *const UNITS[] = {"편", "장", "절", "관", "조"};
+    static const char *const UNITS[][2] = {{"편", "\u1111\u1167\u11AB"},
+                                           {"장", "\u110C\u1161\u11BC"},
+                                           {"절", "\u110C\u1165\u11AF"},
+                                           {"관", "\u1100\u116A\u11AB"},
+                                           {"조", "\u110C\u1169"}};
     int level = 0;
-    for (int k = 0; k < 5; k++)
-        if (i + 3 <= n && !memcmp(p + i, UNITS[k], 3))
+    size_t unit = 0, branch;
+    for (int k = 0; k < 5 && !unit; k++)
+        if ((unit = syllable(p + i, n - i, UNITS[k][0], UNITS[k][1])) > 0)
             level = k + 1;
     if (!level)
         return 0;
-    i += 3;
-    if (i + 4 <= n && !memcmp(p + i, "의", 3) &&
-        isdigit((unsigned char)p[i + 3])) {
-        i += 3;
+    i += unit;
+    branch = syllable(p + i, n - i, "의", "\u110B\u1174"); /* 제5조의2 */
+    if (branch && i + branch < n && isdigit((unsigned char)p[i + branch])) {
+        i += branch;
         while (i < n && isdigit((unsigned char)p[i]))
             i++;
     }
@@ -293,8 +324,9 @@ static int statute_level(const char *p, size_t n, size_t *words) {
     return level;
 }
 
-/* Number of levels in "3.2.1 words" or "3. words", 0 when it is none. */
-static int numbered_level(const char *p, size_t n) {
+/* Number of levels in "3.2.1 words" or "3. words", 0 when it is none; *last
+ * is its last number. */
+static int numbered_level(const char *p, size_t n, long *last) {
     size_t i = 0;
     int level = 0;
     while (i < n && isdigit((unsigned char)p[i])) {
@@ -303,6 +335,7 @@ static int numbered_level(const char *p, size_t n) {
             i++;
         if (i - d > 2)
             return 0;
+        *last = strtol(p + d, NULL, 10);
         level++;
         if (i < n && p[i] == '.')
             i++;
@@ -326,16 +359,18 @@ static int plain_level(const outline *o, const line *l, const line *after,
         return 0;
     if (strchr(".!?,;:", p[n - 1]))
         return 0;
-    if (p[0] == '[' && p[n - 1] == ']' && n > 4)
+    if (p[0] == '[' && n > 4 && memchr(p, ']', n) == p + n - 1)
         return 2;
     if (!after->blank)
         return 0;
-    int level = numbered_level(p, n);
+    long number = 0, next = 0;
+    int level = numbered_level(p, n, &number);
     if (level) {
         /* Items with blank lines between them are a list. */
         const char *q = o->s + beyond->text;
         size_t m = beyond->blank ? 0 : beyond->end - beyond->text;
-        if (level == 1 && m && numbered_level(q, m) == 1)
+        if (level == 1 && m && numbered_level(q, m, &next) == 1 &&
+            next == number + 1)
             return 0;
         return level + 1;
     }
@@ -485,7 +520,7 @@ static void take_ordinary(outline *o, const line *l, const line *after,
     const char *s = o->s;
     size_t words = 0;
     int level = 0;
-    if (!o->markdown || (unsigned char)s[l->text] == 0xEC)
+    if ((unsigned char)s[l->text] >= 0xE1)
         level = statute_level(s + l->text, l->end - l->text, &words);
     if (level && (was_blank || words < l->end - l->text)) {
         bool alone = words == l->end - l->text;

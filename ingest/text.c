@@ -47,7 +47,8 @@ static int title_from_heading(rag_document *doc, bool markdown,
     return rc;
 }
 
-/* A first line that is short, alone and no sentence is a title as well. */
+/* A first line that is no sentence is a title as well: a short one, or one
+ * that stands alone. */
 static int title_from_line(rag_document *doc, rag_error *err) {
     const char *s = doc->text;
     size_t n = doc->text_len, a = 0;
@@ -61,10 +62,9 @@ static int title_from_line(rag_document *doc, rag_error *err) {
         e--;
     while (after < n && (s[after] == ' ' || s[after] == '\r'))
         after++;
-    if (after < n && s[after] != '\n')
-        return RAG_OK;
-    if (e == a || e - a > 300 || rag_unicode_width(s + a, e - a) > 80 ||
-        strchr(".!?,;:", s[e - 1]))
+    bool alone = after == n || s[after] == '\n';
+    if (e == a || e - a > 300 || strchr(".!?,;:", s[e - 1]) ||
+        rag_unicode_width(s + a, e - a) > (alone ? 80 : 40))
         return RAG_OK;
     return rag_document_set(doc, RAG_META_TITLE, s + a, e - a, err);
 }
