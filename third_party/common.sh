@@ -21,11 +21,6 @@ die() {
     exit 1
 }
 
-# since START: whole seconds since START, itself a value of $SECONDS.
-since() {
-    printf '%d s' $((SECONDS - $1))
-}
-
 # The processor's instructions that a build for "this machine" may have used.
 cpu_flags() {
     sed -n 's/^flags[[:space:]]*: //p' /proc/cpuinfo | head -n 1 |
