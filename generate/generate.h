@@ -245,4 +245,27 @@ int rag_ground_extract(const char *question, const char *lang,
                        rag_error *err);
 void rag_grounding_free(rag_grounding *g);
 
+/*
+ * The same check while the model is still speaking: text is released
+ * sentence by sentence, only when it has passed, and never taken back. What
+ * was released is a prefix of the final answer, markers included; a sentence
+ * that fails ends the answer before it (verdict OK with reason set), and
+ * FAILED or REFUSED mean that nothing was released. One thread.
+ */
+typedef struct rag_ground_stream rag_ground_stream;
+/* Everything but refusal and lang is borrowed until close. */
+int rag_ground_stream_open(const char *question, const char *lang,
+                           const char *refusal, const rag_evidence *ev,
+                           const rag_passage *passages,
+                           const rag_sentences *sentences,
+                           rag_ground_stream **out, rag_error *err);
+/* Appends to release what may be shown now; *stop asks the caller to end the
+ * generation, as nothing further will be taken. */
+int rag_ground_stream_feed(rag_ground_stream *g, const char *piece, size_t len,
+                           rag_buf *release, bool *stop, rag_error *err);
+/* Judges the rest. release may be NULL. Once a stream. */
+int rag_ground_stream_finish(rag_ground_stream *g, rag_buf *release,
+                             rag_grounding *out, rag_error *err);
+void rag_ground_stream_close(rag_ground_stream *g);
+
 #endif

@@ -1,0 +1,223 @@
+/*
+ * extract.c - the best one or two sentences of the evidence, verbatim: what
+ * is answered when the model is down, or said what the evidence does not.
+ *
+ * Called by ragd's pipeline, any thread; no state.
+ *
+ * A sentence is worth the share of the question's content it holds, each word
+ * weighted by its rarity in the evidence; words that only its title or
+ * heading holds count half. A question for a number prefers sentences with
+ * one. Its neighbour is taken along when that adds to it.
+ */
+#include "generate/generate_int.h"
+#include "generate/ground_ctx.h"
+
+#include "base/unicode.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Less of the question than this in a sentence, heading included, and it
+ * does not speak to it. */
+#define EXTRACT_COVERAGE_MIN 0.25
+#define EXTRACT_QUOTE_CHARS 600
+
+typedef struct wish {
+    const rag_ground_ctx *c;
+    double weight[RAG_FACT_WORDS_MAX]; /* of the question's words */
+    double total;
+    bool number; /* a number, date or amount is asked for */
+} wish;
+
+static bool asks_number(const rag_facts *q) {
+    static const char *const W[] = {
+        "얼마",     "몇",       "언제",     "며칠",    "기간",   "금액",
+        "한도",     "수수료",   "비용",     "시간",    "비율",   "금리",
+        "이율",     "전화",     "번호",     "연락처",  "내선",   "날짜",
+        "how much", "how many", "how long", "when",    "what time", "price",
+        "cost",     "fee",      "limit",    "percent", "phone",  "number",
+        "deadline", "rate"};
+    for (size_t i = 0; i < sizeof W / sizeof W[0]; i++)
+        if (strstr(q->text.data, W[i]))
+            return true;
+    return false;
+}
+
+static void make_wish(const rag_ground_ctx *c, wish *w) {
+    const rag_facts *q = &c->question;
+    memset(w, 0, sizeof *w);
+    w->c = c;
+    w->number = asks_number(q);
+    for (size_t i = 0; i < q->nwords; i++) {
+        size_t df = 0;
+        if (!q->word[i].content || q->word[i].strict)
+            continue;
+        for (size_t s = 0; s < c->n; s++)
+            df += rag_words_have(&c->source[s].facts, q, &q->word[i]);
+        w->weight[i] = log(1.5 + ((double)c->n - (double)df + 0.5) /
+                                     ((double)df + 0.5));
+        w->total += w->weight[i];
+    }
+    /* Numbers of the question ("PPR-9087", "3개월") weigh like rare words. */
+    w->total += 2.0 * (double)q->nnumbers;
+}
+
+/* Share of the question held by the sentences [first, first + count). */
+static double coverage(const wish *w, size_t first, size_t count) {
+    const rag_ground_ctx *c = w->c;
+    const rag_facts *q = &c->question;
+    const rag_facts *head = &c->head[c->source[first].item];
+    double got = 0;
+    if (w->total <= 0)
+        return 0;
+    for (size_t i = 0; i < q->nwords; i++) {
+        bool here = false;
+        if (w->weight[i] <= 0)
+            continue;
+        for (size_t k = 0; k < count && !here; k++)
+            here = rag_words_have(&c->source[first + k].facts, q, &q->word[i]);
+        if (here)
+            got += w->weight[i];
+        else if (rag_words_have(head, q, &q->word[i]))
+            got += 0.5 * w->weight[i];
+    }
+    for (size_t i = 0; i < q->nnumbers; i++) {
+        size_t at;
+        for (size_t k = 0; k < count; k++)
+            if (rag_numbers_have(&c->source[first + k].facts, q, i, 1, NULL,
+                                 &at)) {
+                got += 2.0;
+                break;
+            }
+    }
+    return got / w->total;
+}
+
+static bool is_question(const rag_facts *f) {
+    size_t n = f->text.len;
+    return n && f->text.data[n - 1] == '?';
+}
+
+static double worth(const wish *w, size_t i, double *cover) {
+    const rag_source *s = &w->c->source[i];
+    const rag_facts *f = &s->facts;
+    *cover = coverage(w, i, 1);
+    double x = *cover;
+    if (w->number)
+        x += f->nnumbers ? 0.2 : -0.1;
+    if (is_question(f))
+        x -= 0.4;
+    /* Headings and crumbs of tables say little by themselves. */
+    if (!rag_facts_predicative(f) && f->text.len < 45 && !f->nnumbers)
+        x -= 0.3;
+    return x + 0.06 * (1.0 - (double)s->item / RAG_EVIDENCE_MAX);
+}
+
+static bool short_enough(const rag_ground_ctx *c, size_t first, size_t count) {
+    const rag_source *a = &c->source[first], *b = &c->source[first + count - 1];
+    return rag_utf8_count(a->text, b->end - a->start) <= EXTRACT_QUOTE_CHARS;
+}
+
+/* Takes the neighbour along that adds most, if it adds enough. */
+static void widen(const wish *w, size_t best, size_t *first, size_t *count) {
+    const rag_ground_ctx *c = w->c;
+    double have = coverage(w, best, 1), gain_best = 0.12;
+    bool number = c->source[best].facts.nnumbers > 0;
+    *first = best;
+    *count = 1;
+    for (int side = 0; side < 2; side++) {
+        size_t from = side ? best - 1 : best, other = side ? from : best + 1;
+        if ((side && best == 0) || other >= c->n ||
+            c->source[other].item != c->source[best].item ||
+            c->source[from + 1].order != c->source[from].order + 1 ||
+            !short_enough(c, from, 2))
+            continue;
+        double gain = coverage(w, from, 2) - have;
+        /* The number asked for often stands in the next sentence. */
+        if (!side && w->number && !number && c->source[other].facts.nnumbers)
+            gain += 0.2;
+        if (gain > gain_best) {
+            gain_best = gain;
+            *first = from;
+            *count = 2;
+        }
+    }
+}
+
+static const char *lead_in(const char *lang, const rag_source *s) {
+    const char *own = rag_unicode_lang(s->text, s->end - s->start);
+    if (strcmp(lang, "ko") == 0 && strcmp(own, "en") == 0)
+        return "영어 자료의 원문입니다: ";
+    if (strcmp(lang, "en") == 0 && strcmp(own, "ko") == 0)
+        return "From a source in Korean: ";
+    return "";
+}
+
+static int write_extract(const rag_ground_ctx *c, const char *lang,
+                         size_t first, size_t count, rag_grounding *out,
+                         rag_error *err) {
+    const rag_source *a = &c->source[first], *b = &c->source[first + count - 1];
+    size_t cap = 0;
+    unsigned number = 0;
+    rag_buf text;
+    rag_buf_init(&text, 0);
+    int rc = rag_buf_append_str(&text, lead_in(lang, a), err);
+    if (!rc)
+        rc = rag_prompt_plain(a->text, b->end - a->start, &text, err);
+    if (!rc)
+        rc = rag_ground_cite(c, first, count, &out->citations,
+                             &out->ncitations, &cap, &number, err);
+    if (!rc)
+        rc = rag_buf_printf(&text, err, " [%u]", number);
+    if (!rc)
+        rc = rag_buf_steal(&text, &out->answer, NULL, err);
+    rag_buf_free(&text);
+    out->verdict = RAG_GROUND_OK;
+    return rc;
+}
+
+int rag_ground_extract(const char *question, const char *lang,
+                       const rag_evidence *ev, const rag_passage *passages,
+                       const rag_sentences *sentences, rag_grounding *out,
+                       rag_error *err) {
+    rag_ground_ctx c;
+    memset(out, 0, sizeof *out);
+    out->verdict = RAG_GROUND_REFUSED;
+    int rc = rag_ground_ctx_open(question, ev, passages, sentences, &c, err);
+    if (rc)
+        return rc;
+    wish *w = malloc(sizeof *w);
+    if (!w) {
+        rc = rag_error_set(err, RAG_E_NOMEM, "out of memory");
+        goto out;
+    }
+    make_wish(&c, w);
+    size_t best = c.n;
+    double best_worth = -1e9, best_cover = 0;
+    bool foreign = false;
+    for (size_t i = 0; i < c.n; i++) {
+        double cover, x = worth(w, i, &cover);
+        if (!short_enough(&c, i, 1))
+            continue;
+        if (x > best_worth) {
+            best_worth = x;
+            best_cover = cover;
+            best = i;
+        }
+    }
+    if (best < c.n)
+        foreign = lead_in(lang, &c.source[best])[0] != '\0';
+    /* Another language shares no words: retrieval has judged it then. */
+    if (best < c.n && (foreign || best_cover >= EXTRACT_COVERAGE_MIN)) {
+        size_t first, count;
+        widen(w, best, &first, &count);
+        rc = write_extract(&c, lang, first, count, out, err);
+    }
+out:
+    free(w);
+    rag_ground_ctx_free(&c);
+    if (rc)
+        rag_grounding_free(out);
+    return rc;
+}

@@ -1,0 +1,930 @@
+/*
+ * ground.c - what the model said against the evidence's bytes.
+ *
+ * Called by ragd's pipeline, any thread; a stream belongs to one thread. The
+ * plain check is a stream that is fed everything at once, so both judge
+ * alike.
+ *
+ * Each sentence of the answer is judged by itself. Its claims are its numbers
+ * (as runs: a date is one claim), its relations and spelled-out numbers, and
+ * the stems of its content words except those the question or a heading
+ * lends. One to three quotes, each one sentence of the evidence or two
+ * neighbours, must hold all claims; the source that the model named is tried
+ * first. Then negation must agree with the clause the quote says it in.
+ *
+ * What must hold: nothing reaches `answer` that was not judged; what was
+ * once appended to `answer` is never changed, since it may have been shown.
+ * What this cannot see is written in docs/GROUNDING.md.
+ */
+#include "generate/generate_int.h"
+#include "generate/ground_ctx.h"
+
+#include "base/hash.h"
+#include "base/terms.h"
+#include "base/unicode.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ANSWER_MAX ((size_t)64 << 10) /* bytes the model may say */
+#define ANSWER_SENTENCES 8
+#define QUOTES_MAX 3 /* for one sentence */
+#define NEEDS_MAX 128
+#define MARKERS_MAX 64
+#define COMMIT_AHEAD 8 /* bytes of the next sentence before one is judged */
+
+/* ---- the evidence's sentences ---------------------------------------------------- */
+
+void rag_ground_ctx_free(rag_ground_ctx *c) {
+    if (!c)
+        return;
+    rag_facts_free(&c->question);
+    for (size_t i = 0; i < RAG_EVIDENCE_MAX; i++)
+        rag_facts_free(&c->head[i]);
+    for (size_t i = 0; i < c->n; i++)
+        rag_facts_free(&c->source[i].facts);
+    free(c->source);
+    memset(c, 0, sizeof *c);
+}
+
+static int add_item(rag_ground_ctx *c, size_t item, rag_error *err) {
+    const rag_evidence_item *it = &c->ev->items[item];
+    const rag_passage *p = &c->passages[it->passage];
+    size_t len = it->end - it->start, n = 0;
+    rag_span *spans = NULL;
+    rag_buf head;
+    rag_buf_init(&head, 8192);
+    int rc = rag_buf_printf(&head, err, "%.2000s | %.2000s",
+                            p->title ? p->title : "",
+                            p->heading ? p->heading : "");
+    if (rc == RAG_E_LIMIT) {
+        rag_buf_clear(&head);
+        rc = 0;
+    }
+    /* A title cut in the middle of a character is no title. */
+    if (!rc && !rag_utf8_valid(rag_buf_str(&head), head.len, NULL))
+        rag_buf_clear(&head);
+    if (!rc)
+        rc = rag_facts_read(rag_buf_str(&head), head.len, &c->head[item], err);
+    rag_buf_free(&head);
+    if (!rc)
+        rc = rag_sentences_split(c->sentences, it->text, len, &spans, &n, err);
+    for (size_t i = 0; i < n && !rc && c->n < RAG_GROUND_SOURCES_MAX; i++) {
+        const char *text = it->text + spans[i].start;
+        size_t bytes = spans[i].end - spans[i].start;
+        if (rag_inject_suspect(text, bytes))
+            continue;
+        rag_source *s = &c->source[c->n];
+        s->item = item;
+        s->order = i;
+        s->text = text;
+        s->start = it->start + spans[i].start;
+        s->end = it->start + spans[i].end;
+        rc = rag_facts_read(text, bytes, &s->facts, err);
+        if (!rc)
+            c->n++;
+    }
+    free(spans);
+    return rc;
+}
+
+int rag_ground_ctx_open(const char *question, const rag_evidence *ev,
+                        const rag_passage *passages,
+                        const rag_sentences *sentences, rag_ground_ctx *c,
+                        rag_error *err) {
+    memset(c, 0, sizeof *c);
+    c->ev = ev;
+    c->passages = passages;
+    c->sentences = sentences;
+    c->source = calloc(RAG_GROUND_SOURCES_MAX, sizeof *c->source);
+    if (!c->source)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    int rc = rag_facts_read(question, strlen(question), &c->question, err);
+    for (size_t i = 0; i < ev->n && !rc; i++)
+        rc = add_item(c, i, err);
+    if (rc)
+        rag_ground_ctx_free(c);
+    return rc;
+}
+
+/* ---- claims ------------------------------------------------------------------------ */
+
+typedef struct need {
+    bool number;
+    size_t index, run; /* into the facts; numbers: length of the run */
+} need;
+
+typedef struct claim {
+    rag_facts facts; /* of the sentence, without its stance */
+    int stance;
+    need need[NEEDS_MAX];
+    size_t n;
+    char url[512]; /* addresses it shows, space-separated; "" none */
+} claim;
+
+/* One or two neighbouring sentences of the evidence. */
+typedef struct quote {
+    size_t first, count;
+} quote;
+
+static bool lent(const rag_ground_ctx *c, const rag_facts *f,
+                 const rag_word *w) {
+    if (w->strict)
+        return false;
+    if (rag_words_have(&c->question, f, w))
+        return true;
+    for (size_t i = 0; i < c->ev->n; i++)
+        if (rag_words_have(&c->head[i], f, w))
+            return true;
+    return false;
+}
+
+/* Addresses in the text; false when it shows a link or picture in markup. */
+static bool read_urls(const char *s, size_t n, claim *cl) {
+    size_t used = 0;
+    if (memmem(s, n, "](", 2) || memmem(s, n, "<a ", 3) ||
+        memmem(s, n, "<img", 4) || memmem(s, n, "![", 2))
+        return false;
+    for (size_t i = 0; i < n;) {
+        size_t e = i;
+        while (e < n && s[e] != ' ')
+            e++;
+        size_t len = e - i;
+        if (memmem(s + i, len, "://", 3) || memmem(s + i, len, "www.", 4) ||
+            memchr(s + i, '@', len)) {
+            while (len && strchr(".,;:!?)\"'", s[i + len - 1]))
+                len--;
+            if (used + len + 2 > sizeof cl->url)
+                return false;
+            memcpy(cl->url + used, s + i, len);
+            used += len;
+            cl->url[used++] = ' ';
+        }
+        i = e + 1;
+    }
+    cl->url[used] = '\0';
+    return true;
+}
+
+static int read_claim(const rag_ground_ctx *c, const char *s, size_t n,
+                      claim *cl, bool *ok, char *why, size_t cap,
+                      rag_error *err) {
+    memset(cl, 0, sizeof *cl);
+    *ok = false;
+    int rc = rag_facts_read(s, n, &cl->facts, err);
+    if (rc)
+        return rc;
+    size_t skip = 0;
+    cl->stance = rag_facts_stance(&cl->facts, &skip);
+    if (cl->stance) {
+        rag_facts rest;
+        rc = rag_facts_read(cl->facts.text.data + skip,
+                            cl->facts.text.len - skip, &rest, err);
+        rag_facts_free(&cl->facts);
+        cl->facts = rest;
+        if (rc)
+            return rc;
+    }
+    const rag_facts *f = &cl->facts;
+    if (f->full) {
+        snprintf(why, cap, "a sentence says too much to be checked");
+        return 0;
+    }
+    if (!read_urls(f->text.data, f->text.len, cl)) {
+        snprintf(why, cap, "a link or picture");
+        return 0;
+    }
+    for (size_t i = 0; i < f->nnumbers; i += rag_numbers_run(f, i))
+        if (cl->n < NEEDS_MAX)
+            cl->need[cl->n++] = (need){true, i, rag_numbers_run(f, i)};
+    size_t words = 0;
+    for (size_t i = 0; i < f->nwords; i++) {
+        if (!f->word[i].content)
+            continue;
+        words++;
+        if (!lent(c, f, &f->word[i]) && cl->n < NEEDS_MAX)
+            cl->need[cl->n++] = (need){false, i, 1};
+    }
+    if (cl->n == NEEDS_MAX)
+        snprintf(why, cap, "a sentence says too much to be checked");
+    else if (!words && !f->nnumbers)
+        snprintf(why, cap, "a sentence without anything to check");
+    else
+        *ok = true;
+    return 0;
+}
+
+static bool have(const rag_ground_ctx *c, const rag_facts *e, const claim *cl,
+                 const need *x) {
+    size_t at;
+    if (x->number)
+        return rag_numbers_have(e, &cl->facts, x->index, x->run, &c->question,
+                                &at);
+    return rag_words_have(e, &cl->facts, &cl->facts.word[x->index]);
+}
+
+/* ---- negation ----------------------------------------------------------------------- */
+
+typedef struct hit {
+    size_t start, end;
+    size_t fact;
+} hit;
+
+static int by_start(const void *a, const void *b) {
+    const hit *x = a, *y = b;
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Where the claim's facts stand in e, sorted; how many distinct ones. */
+static size_t find_hits(const rag_ground_ctx *c, const rag_facts *e,
+                        const claim *cl, hit *hits, size_t max,
+                        size_t *distinct) {
+    const rag_facts *f = &cl->facts;
+    size_t n = 0;
+    *distinct = 0;
+    for (size_t i = 0; i < f->nwords; i++) {
+        const rag_word *w = &f->word[i];
+        size_t before = n;
+        if (!w->content)
+            continue;
+        for (size_t k = 0; k < e->nwords && n < max; k++)
+            if (e->word[k].hash == w->hash ||
+                (!w->strict && w->loose && e->word[k].loose == w->loose))
+                hits[n++] = (hit){e->word[k].start, e->word[k].end, *distinct};
+        *distinct += n > before;
+    }
+    for (size_t i = 0; i < f->nnumbers; i += rag_numbers_run(f, i)) {
+        size_t at, run = rag_numbers_run(f, i);
+        if (n < max &&
+            rag_numbers_have(e, f, i, run, &c->question, &at)) {
+            hits[n++] = (hit){e->number[at].start,
+                              e->number[at + run - 1].end, *distinct};
+            (*distinct)++;
+        }
+    }
+    qsort(hits, n, sizeof *hits, by_start);
+    return n;
+}
+
+/* Shortest stretch of e that holds every fact that e holds at all. */
+static bool align(const rag_ground_ctx *c, const rag_facts *e,
+                  const claim *cl, size_t *start, size_t *end) {
+    enum { HITS = 512 };
+    hit hits[HITS];
+    unsigned count[HITS] = {0};
+    size_t distinct, n = find_hits(c, e, cl, hits, HITS, &distinct);
+    size_t have_now = 0, lo = 0, best = (size_t)-1;
+    if (!n)
+        return false;
+    for (size_t hi = 0; hi < n; hi++) {
+        have_now += count[hits[hi].fact]++ == 0;
+        while (have_now == distinct) {
+            size_t to = hits[lo].end;
+            for (size_t k = lo; k <= hi; k++)
+                if (hits[k].end > to)
+                    to = hits[k].end;
+            if (to - hits[lo].start < best) {
+                best = to - hits[lo].start;
+                *start = hits[lo].start;
+                *end = to;
+            }
+            have_now -= --count[hits[lo].fact] == 0;
+            lo++;
+        }
+    }
+    return best != (size_t)-1;
+}
+
+/* Negations that bear on [start, end) from outside it, in its clause. Korean
+ * ones before it count only when they do not belong to a noun of their own
+ * ("신청하지 않은 고객은 ..."). */
+static unsigned outer_negations(const rag_facts *e, size_t start, size_t end) {
+    size_t lo = start, hi = end;
+    unsigned n = 0;
+    rag_clause_around(e, &lo, &hi);
+    for (size_t i = 0; i < e->nnegations; i++) {
+        const rag_negation *g = &e->negation[i];
+        if (g->start >= lo && g->start < start && !(e->korean && g->adnominal))
+            n++;
+        if (g->start >= end && g->start < hi)
+            n++;
+    }
+    return n;
+}
+
+static bool negation_agrees(const rag_ground_ctx *c, const rag_facts *e,
+                            const claim *cl) {
+    size_t start = 0, end = 0;
+    const rag_facts *f = &cl->facts;
+    if (!align(c, e, cl, &start, &end))
+        return f->nnegations == 0 && e->nnegations == 0;
+    unsigned said = (unsigned)f->nnegations;
+    unsigned inner = rag_negations_in(e, start, end);
+    unsigned outer = outer_negations(e, start, end);
+    if (cl->stance) /* "yes" and "no" answer a question that is not negated */
+        return c->question.nnegations == 0 &&
+               (inner + outer) % 2 == (cl->stance < 0) &&
+               (said == inner + outer || said == 0);
+    if (rag_facts_predicative(f))
+        return said == inner + outer;
+    /* A bare span: what the clause says of it must be what was asked. */
+    if (said != inner && said != inner + outer)
+        return false;
+    bool asked = c->question.nnegations > 0;
+    if (said == inner + outer && outer > 0)
+        return true;
+    if (outer > 0)
+        return asked;
+    return !asked || e->nnegations > 0 || said > 0;
+}
+
+/* ---- choosing quotes ------------------------------------------------------------------ */
+
+static bool quote_has(const rag_ground_ctx *c, quote q, const claim *cl,
+                      const need *x) {
+    for (size_t k = 0; k < q.count; k++)
+        if (have(c, &c->source[q.first + k].facts, cl, x))
+            return true;
+    return false;
+}
+
+/* Content words that the sentence and the question share with the quote. */
+static unsigned closeness(const rag_ground_ctx *c, quote q, const claim *cl) {
+    unsigned n = 0;
+    for (size_t k = 0; k < q.count; k++) {
+        const rag_facts *e = &c->source[q.first + k].facts;
+        for (size_t i = 0; i < cl->facts.nwords; i++)
+            n += 2 * (cl->facts.word[i].content &&
+                      rag_words_have(e, &cl->facts, &cl->facts.word[i]));
+        for (size_t i = 0; i < c->question.nwords; i++)
+            n += c->question.word[i].content &&
+                 rag_words_have(e, &c->question, &c->question.word[i]);
+    }
+    return n;
+}
+
+static bool cited(const unsigned *marks, size_t n, size_t item) {
+    for (size_t i = 0; i < n; i++)
+        if (marks[i] == item + 1)
+            return true;
+    return false;
+}
+
+static bool quote_urls(const rag_ground_ctx *c, quote q, const claim *cl) {
+    const char *u = cl->url;
+    while (*u) {
+        size_t len = strcspn(u, " ");
+        bool found = false;
+        for (size_t k = 0; k < q.count && !found; k++) {
+            const rag_buf *t = &c->source[q.first + k].facts.text;
+            found = memmem(t->data, t->len, u, len) != NULL;
+        }
+        if (!found)
+            return false;
+        u += len + (u[len] == ' ');
+    }
+    return true;
+}
+
+/*
+ * The quote that holds most of what is still needed; among equals one of a
+ * cited source, then the closest, then the shorter. False when none holds
+ * anything new.
+ */
+static bool best_quote(const rag_ground_ctx *c, const claim *cl,
+                       const unsigned *marks, size_t nmarks, const bool *met,
+                       quote *out) {
+    long best = -1;
+    for (size_t i = 0; i < c->n; i++) {
+        for (size_t count = 1; count <= 2; count++) {
+            quote q = {i, count};
+            if (count == 2 &&
+                (i + 1 == c->n || c->source[i + 1].item != c->source[i].item ||
+                 c->source[i + 1].order != c->source[i].order + 1))
+                continue;
+            unsigned fresh = 0;
+            for (size_t k = 0; k < cl->n; k++)
+                fresh += !met[k] && quote_has(c, q, cl, &cl->need[k]);
+            if (!quote_urls(c, q, cl))
+                continue;
+            unsigned close = closeness(c, q, cl);
+            if ((cl->n && !fresh) || !close)
+                continue;
+            long score = (long)fresh * 100000 +
+                         (cited(marks, nmarks, c->source[i].item) ? 5000 : 0) +
+                         (long)close * 100 / (long)count +
+                         (count == 1 ? 10 : 0);
+            /* Two sentences only where one does not do. */
+            if (score > best) {
+                best = score;
+                *out = q;
+            }
+        }
+    }
+    return best >= 0;
+}
+
+/* Half of the words must be the quote's when all are lent: otherwise nothing
+ * ties the sentence to the quote. */
+static bool tied(const rag_ground_ctx *c, quote q, const claim *cl) {
+    unsigned words = 0, there = 0;
+    for (size_t i = 0; i < cl->facts.nwords; i++) {
+        if (!cl->facts.word[i].content)
+            continue;
+        words++;
+        for (size_t k = 0; k < q.count; k++)
+            if (rag_words_have(&c->source[q.first + k].facts, &cl->facts,
+                               &cl->facts.word[i])) {
+                there++;
+                break;
+            }
+    }
+    return cl->facts.nnumbers > 0 || 2 * there >= words;
+}
+
+static void name_need(const claim *cl, const need *x, char *why, size_t cap) {
+    const rag_facts *f = &cl->facts;
+    size_t start, end;
+    if (x->number) {
+        start = f->number[x->index].start;
+        end = f->number[x->index + x->run - 1].end;
+    } else {
+        start = f->word[x->index].start;
+        end = f->word[x->index].end;
+    }
+    snprintf(why, cap, "%s \"%.*s\" is not in the evidence",
+             x->number ? "number" : "word", (int)(end - start),
+             f->text.data + start);
+}
+
+/* Negation of the sentence against the quotes chosen for it. */
+static bool negations_agree(const rag_ground_ctx *c, const quote *quotes,
+                            size_t n, const claim *cl) {
+    if (n == 1 && quotes[0].count == 1)
+        return negation_agrees(c, &c->source[quotes[0].first].facts, cl);
+    /* Several sentences: the one that holds most speaks first; failing it,
+     * all of them together must have as many negations as were said. */
+    unsigned all = 0;
+    const rag_facts *most = NULL;
+    size_t most_n = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < quotes[i].count; k++) {
+            const rag_facts *e = &c->source[quotes[i].first + k].facts;
+            size_t met = 0;
+            all += (unsigned)e->nnegations;
+            for (size_t x = 0; x < cl->n; x++)
+                met += have(c, e, cl, &cl->need[x]);
+            if (!most || met > most_n) {
+                most = e;
+                most_n = met;
+            }
+        }
+    if (cl->stance)
+        return false;
+    return most && (negation_agrees(c, most, cl) && most_n == cl->n
+                        ? true
+                        : all == cl->facts.nnegations);
+}
+
+/*
+ * Judges one sentence. *ok: every claim is held; then quotes[0..*nquotes)
+ * hold them. Otherwise why says what is missing.
+ */
+static int judge(const rag_ground_ctx *c, const char *s, size_t n,
+                 const unsigned *marks, size_t nmarks,
+                 quote quotes[QUOTES_MAX], size_t *nquotes, bool *ok,
+                 char *why, size_t cap, rag_error *err) {
+    claim *cl = malloc(sizeof *cl);
+    bool met[NEEDS_MAX] = {false};
+    *nquotes = 0;
+    *ok = false;
+    if (!cl)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    bool readable = false;
+    int rc = read_claim(c, s, n, cl, &readable, why, cap, err);
+    if (rc || !readable)
+        goto out;
+    size_t left = cl->n;
+    do {
+        quote q;
+        if (!best_quote(c, cl, marks, nmarks, met, &q))
+            break;
+        quotes[(*nquotes)++] = q;
+        for (size_t k = 0; k < cl->n; k++)
+            if (!met[k] && quote_has(c, q, cl, &cl->need[k])) {
+                met[k] = true;
+                left--;
+            }
+    } while (left && *nquotes < QUOTES_MAX);
+    if (left) {
+        for (size_t k = 0; k < cl->n; k++)
+            if (!met[k]) {
+                name_need(cl, &cl->need[k], why, cap);
+                break;
+            }
+    } else if (!*nquotes) {
+        snprintf(why, cap, "no sentence of the evidence speaks of it");
+    } else if (!cl->n && !tied(c, quotes[0], cl)) {
+        snprintf(why, cap, "it only repeats the question");
+    } else if (!negations_agree(c, quotes, *nquotes, cl)) {
+        snprintf(why, cap, "negation does not agree with the evidence");
+    } else {
+        *ok = true;
+    }
+out:
+    rag_facts_free(&cl->facts);
+    free(cl);
+    return rc;
+}
+
+/* ---- the model's text ------------------------------------------------------------------ */
+
+typedef struct marker {
+    size_t pos; /* in the text without markers */
+    unsigned n;
+} marker;
+
+typedef struct plain {
+    rag_buf text; /* without markers */
+    marker mark[MARKERS_MAX];
+    size_t nmarks;
+    size_t *origin; /* raw offset of each byte of text */
+} plain;
+
+/* "[1]", "[1, 2]", "[1" at the very end. Bytes, or 0. */
+static size_t read_marker(const char *s, size_t n, unsigned nums[8],
+                          size_t *nnums) {
+    size_t i = 1;
+    *nnums = 0;
+    if (s[0] != '[')
+        return 0;
+    while (i < n && s[i] != ']') {
+        if (s[i] >= '0' && s[i] <= '9') {
+            unsigned v = 0;
+            for (; i < n && s[i] >= '0' && s[i] <= '9'; i++)
+                v = v < 1000 ? v * 10 + (unsigned)(s[i] - '0') : v;
+            if (*nnums < 8)
+                nums[(*nnums)++] = v;
+        } else if (s[i] == ',' || s[i] == ' ' || s[i] == ';') {
+            i++;
+        } else {
+            return 0;
+        }
+    }
+    if (i == n)
+        return *nnums || n == 1 ? n : 0;
+    return *nnums ? i + 1 : 0;
+}
+
+static int strip_markers(const char *s, size_t n, plain *p, rag_error *err) {
+    memset(p, 0, sizeof *p);
+    rag_buf_init(&p->text, ANSWER_MAX + 1);
+    p->origin = calloc(n + 1, sizeof *p->origin);
+    if (!p->origin)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    int rc = rag_buf_reserve(&p->text, n + 1, err);
+    for (size_t i = 0; i < n && !rc;) {
+        unsigned nums[8];
+        size_t nn, k = read_marker(s + i, n - i, nums, &nn);
+        if (k) {
+            for (size_t m = 0; m < nn && p->nmarks < MARKERS_MAX; m++)
+                p->mark[p->nmarks++] = (marker){p->text.len, nums[m]};
+            i += k;
+            continue;
+        }
+        p->origin[p->text.len] = i;
+        rc = rag_buf_append(&p->text, s + i, 1, err);
+        i++;
+    }
+    p->origin[p->text.len] = n;
+    return rc;
+}
+
+static void plain_free(plain *p) {
+    rag_buf_free(&p->text);
+    free(p->origin);
+}
+
+/* Cuts a tail that says the same thing three times or more. */
+static size_t cut_loop(const char *s, size_t n) {
+    for (size_t period = 4; period <= 200 && period * 3 <= n; period++) {
+        size_t reps = 1;
+        while ((reps + 1) * period <= n &&
+               memcmp(s + n - (reps + 1) * period, s + n - period, period) == 0)
+            reps++;
+        if (reps >= 3)
+            return rag_utf8_floor(s, n, n - (reps - 1) * period);
+    }
+    return n;
+}
+
+static int key_of(const char *s, size_t n, rag_buf *out, rag_error *err) {
+    rag_buf_clear(out);
+    return rag_terms_key(s, n, out, err);
+}
+
+/* Refusals of models that do not keep to the line they were given. */
+static bool own_refusal(const char *key) {
+    static const char *const LINE[] = {
+        "idontknow",       "icannotanswer",       "icantanswer",
+        "notmentioned",    "notstated",           "notspecified",
+        "noinformation",   "thesourcesdonot",     "thesourcesdont",
+        "thesourcesprovideddonot", "theprovidedsourcesdonot",
+        "notinthesource",  "notprovided",         "unknown",
+        "자료에없",        "자료에는없",          "알수없",
+        "모르겠",          "정보가없",            "찾을수없",
+        "답할수없",        "답변할수없",          "확인할수없",
+        "제공된자료에",    "언급되지않",          "명시되지않"};
+    for (size_t i = 0; i < sizeof LINE / sizeof LINE[0]; i++)
+        if (rag_str_starts(key, LINE[i]))
+            return true;
+    return false;
+}
+
+/* ---- stream ----------------------------------------------------------------------------- */
+
+struct rag_ground_stream {
+    rag_ground_ctx ctx;
+    char *refusal; /* its key */
+    rag_buf raw;   /* all the model said */
+    size_t done;   /* bytes of raw that were judged */
+    rag_buf answer;
+    rag_citation *citation;
+    size_t ncitations, cap;
+    uint64_t said[ANSWER_SENTENCES];
+    size_t nsaid;
+    bool refused, failed, over;
+    char reason[256];
+    char *shortest;
+};
+
+int rag_ground_stream_open(const char *question, const char *lang,
+                           const char *refusal, const rag_evidence *ev,
+                           const rag_passage *passages,
+                           const rag_sentences *sentences,
+                           rag_ground_stream **out, rag_error *err) {
+    (void)lang;
+    *out = NULL;
+    rag_ground_stream *g = calloc(1, sizeof *g);
+    if (!g)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    rag_buf_init(&g->raw, ANSWER_MAX);
+    rag_buf_init(&g->answer, 4 * ANSWER_MAX);
+    rag_buf key;
+    rag_buf_init(&key, 0);
+    int rc = rag_ground_ctx_open(question, ev, passages, sentences, &g->ctx,
+                                 err);
+    if (!rc && refusal)
+        rc = key_of(refusal, strlen(refusal), &key, err);
+    if (!rc)
+        rc = rag_buf_steal(&key, &g->refusal, NULL, err);
+    rag_buf_free(&key);
+    if (rc)
+        rag_ground_stream_close(g);
+    else
+        *out = g;
+    return rc;
+}
+
+void rag_ground_stream_close(rag_ground_stream *g) {
+    if (!g)
+        return;
+    rag_ground_ctx_free(&g->ctx);
+    rag_buf_free(&g->raw);
+    rag_buf_free(&g->answer);
+    for (size_t i = 0; i < g->ncitations; i++)
+        free(g->citation[i].quote);
+    free(g->citation);
+    free(g->refusal);
+    free(g->shortest);
+    free(g);
+}
+
+int rag_ground_cite(const rag_ground_ctx *c, size_t first, size_t count,
+                    rag_citation **list, size_t *n, size_t *cap,
+                    unsigned *number, rag_error *err) {
+    const rag_source *a = &c->source[first], *b = &c->source[first + count - 1];
+    for (size_t i = 0; i < *n; i++)
+        if ((*list)[i].item == a->item && (*list)[i].start == a->start &&
+            (*list)[i].end == b->end) {
+            *number = (*list)[i].n;
+            return 0;
+        }
+    if (*n == *cap) {
+        size_t more = *cap ? 2 * *cap : 4;
+        rag_citation *p = realloc(*list, more * sizeof *p);
+        if (!p)
+            return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+        *list = p;
+        *cap = more;
+    }
+    rag_citation *x = &(*list)[*n];
+    memset(x, 0, sizeof *x);
+    x->n = (unsigned)*n + 1;
+    x->item = a->item;
+    x->start = a->start;
+    x->end = b->end;
+    int rc = rag_str_dup_n(a->text, b->end - a->start, &x->quote, err);
+    if (rc)
+        return rc;
+    *number = x->n;
+    (*n)++;
+    return 0;
+}
+
+/* Puts a sentence that passed, with its markers, behind the answer. */
+static int commit(rag_ground_stream *g, const char *s, size_t n,
+                  const quote *quotes, size_t nquotes, rag_error *err) {
+    int rc = g->answer.len ? rag_buf_append_char(&g->answer, ' ', err) : 0;
+    if (!rc)
+        rc = rag_prompt_plain(s, n, &g->answer, err);
+    for (size_t i = 0; i < nquotes && !rc; i++) {
+        unsigned number = 0;
+        rc = rag_ground_cite(&g->ctx, quotes[i].first, quotes[i].count,
+                             &g->citation, &g->ncitations, &g->cap, &number,
+                             err);
+        if (!rc)
+            rc = rag_buf_printf(&g->answer, err, " [%u]", number);
+    }
+    free(g->shortest);
+    g->shortest = NULL;
+    if (!rc && g->nsaid == 1) {
+        while (n && (s[n - 1] == '.' || s[n - 1] == ' '))
+            n--;
+        rc = rag_str_dup_n(s, n, &g->shortest, err);
+    }
+    return rc;
+}
+
+/* Judges one sentence and takes or leaves it. */
+static int take(rag_ground_stream *g, const char *s, size_t n,
+                const unsigned *marks, size_t nmarks, rag_error *err) {
+    rag_buf key;
+    rag_buf_init(&key, 0);
+    int rc = key_of(s, n, &key, err);
+    if (rc)
+        goto out;
+    const char *k = rag_buf_str(&key);
+    if (!key.len)
+        goto out; /* punctuation alone */
+    if ((g->refusal[0] && strstr(k, g->refusal)) || own_refusal(k)) {
+        g->refused = !g->answer.len;
+        g->over = true;
+        goto out;
+    }
+    uint64_t h = rag_hash_fast(k, key.len);
+    for (size_t i = 0; i < g->nsaid; i++)
+        if (g->said[i] == h) {
+            g->over = true; /* it has begun to repeat itself */
+            goto out;
+        }
+    if (g->nsaid == ANSWER_SENTENCES) {
+        g->over = true;
+        goto out;
+    }
+    g->said[g->nsaid++] = h;
+    quote quotes[QUOTES_MAX];
+    size_t nquotes = 0;
+    bool ok = false;
+    rc = judge(&g->ctx, s, n, marks, nmarks, quotes, &nquotes, &ok, g->reason,
+               sizeof g->reason, err);
+    if (!rc && ok)
+        rc = commit(g, s, n, quotes, nquotes, err);
+    else if (!rc)
+        g->failed = g->over = true;
+out:
+    rag_buf_free(&key);
+    return rc;
+}
+
+/* Judges the whole sentences behind done; at the end the rest as well. */
+static int advance(rag_ground_stream *g, bool end, rag_error *err) {
+    const char *s = rag_buf_str(&g->raw) + g->done;
+    size_t n = g->raw.len - g->done, nspans = 0;
+    rag_span *spans = NULL;
+    plain *p = malloc(sizeof *p);
+    if (!p)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    if (end)
+        n = cut_loop(s, n);
+    int rc = strip_markers(s, n, p, err);
+    if (!rc)
+        rc = rag_sentences_split(g->ctx.sentences, rag_buf_str(&p->text),
+                                 p->text.len, &spans, &nspans, err);
+    for (size_t i = 0; i < nspans && !rc && !g->over; i++) {
+        size_t next = i + 1 < nspans ? spans[i + 1].start : p->text.len;
+        if (!end && (i + 1 == nspans ||
+                     p->text.len - spans[i + 1].start < COMMIT_AHEAD))
+            break;
+        unsigned marks[16];
+        size_t nmarks = 0;
+        for (size_t m = 0; m < p->nmarks && nmarks < 16; m++)
+            if (p->mark[m].pos > spans[i].start &&
+                (p->mark[m].pos <= next))
+                marks[nmarks++] = p->mark[m].n;
+        rc = take(g, p->text.data + spans[i].start,
+                  spans[i].end - spans[i].start, marks, nmarks, err);
+        g->done = (size_t)(s - rag_buf_str(&g->raw)) + p->origin[next];
+    }
+    plain_free(p);
+    free(p);
+    free(spans);
+    return rc;
+}
+
+int rag_ground_stream_feed(rag_ground_stream *g, const char *piece, size_t len,
+                           rag_buf *release, bool *stop, rag_error *err) {
+    size_t before = g->answer.len;
+    int rc = 0;
+    if (!g->over) {
+        if (g->raw.len + len > ANSWER_MAX)
+            g->over = true;
+        else
+            rc = rag_buf_append(&g->raw, piece, len, err);
+        /* A piece may end within a character: wait for the rest. */
+        if (!rc && !g->over &&
+            rag_utf8_valid(rag_buf_str(&g->raw), g->raw.len, NULL))
+            rc = advance(g, false, err);
+        if (!rc && !g->over && cut_loop(g->raw.data, g->raw.len) < g->raw.len)
+            g->over = true;
+    }
+    if (!rc && g->answer.len > before)
+        rc = rag_buf_append(release, g->answer.data + before,
+                            g->answer.len - before, err);
+    *stop = g->over;
+    return rc;
+}
+
+int rag_ground_stream_finish(rag_ground_stream *g, rag_buf *release,
+                             rag_grounding *out, rag_error *err) {
+    size_t before = g->answer.len;
+    memset(out, 0, sizeof *out);
+    int rc = 0;
+    if (!g->failed && !g->refused) {
+        bool was_over = g->over;
+        if (!was_over || !g->nsaid) {
+            g->over = false;
+            if (!rag_utf8_valid(rag_buf_str(&g->raw), g->raw.len, NULL))
+                g->raw.len = rag_utf8_floor(g->raw.data, g->raw.len,
+                                            g->raw.len - 1);
+            if (rag_utf8_valid(rag_buf_str(&g->raw), g->raw.len, NULL))
+                rc = advance(g, true, err);
+            else
+                g->failed = true;
+        }
+    }
+    if (rc)
+        return rc;
+    if (g->answer.len > before && release)
+        rc = rag_buf_append(release, g->answer.data + before,
+                            g->answer.len - before, err);
+    snprintf(out->reason, sizeof out->reason, "%s",
+             g->failed ? g->reason : "");
+    if (!rc && g->answer.len) {
+        out->verdict = RAG_GROUND_OK;
+        rc = rag_buf_steal(&g->answer, &out->answer, NULL, err);
+        out->shortest = g->shortest;
+        out->citations = g->citation;
+        out->ncitations = g->ncitations;
+        g->shortest = NULL;
+        g->citation = NULL;
+        g->ncitations = g->cap = 0;
+    } else if (!rc) {
+        out->verdict = g->refused ? RAG_GROUND_REFUSED : RAG_GROUND_FAILED;
+        if (out->verdict == RAG_GROUND_FAILED && !out->reason[0])
+            snprintf(out->reason, sizeof out->reason, "nothing was said");
+    }
+    if (rc)
+        rag_grounding_free(out);
+    return rc;
+}
+
+int rag_ground_check(const char *question, const char *lang,
+                     const char *generated, const char *refusal,
+                     const rag_evidence *ev, const rag_passage *passages,
+                     const rag_sentences *sentences, rag_grounding *out,
+                     rag_error *err) {
+    rag_ground_stream *g = NULL;
+    memset(out, 0, sizeof *out);
+    int rc = rag_ground_stream_open(question, lang, refusal, ev, passages,
+                                    sentences, &g, err);
+    if (!rc)
+        rc = rag_buf_append(&g->raw, generated,
+                            strnlen(generated, ANSWER_MAX - 8), err);
+    if (!rc)
+        rc = rag_ground_stream_finish(g, NULL, out, err);
+    rag_ground_stream_close(g);
+    return rc;
+}
+
+void rag_grounding_free(rag_grounding *g) {
+    if (!g)
+        return;
+    free(g->answer);
+    free(g->shortest);
+    for (size_t i = 0; i < g->ncitations; i++)
+        free(g->citations[i].quote);
+    free(g->citations);
+    memset(g, 0, sizeof *g);
+}

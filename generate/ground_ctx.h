@@ -1,0 +1,42 @@
+/*
+ * ground_ctx.h - the evidence as ground.c and extract.c look at it: its
+ * sentences with their facts. Private to generate/.
+ */
+#ifndef RAG_GENERATE_GROUND_CTX_H
+#define RAG_GENERATE_GROUND_CTX_H
+
+#include "generate/ground_int.h"
+
+#define RAG_GROUND_SOURCES_MAX 96 /* sentences of the evidence looked at */
+
+typedef struct rag_source {
+    size_t item, order; /* of which evidence item, its how-manieth sentence */
+    const char *text;   /* borrowed from the passage */
+    size_t start, end;  /* bytes of the document */
+    rag_facts facts;
+} rag_source;
+
+typedef struct rag_ground_ctx {
+    const rag_evidence *ev;
+    const rag_passage *passages;
+    const rag_sentences *sentences;
+    rag_facts question;
+    rag_facts head[RAG_EVIDENCE_MAX]; /* title and heading of each item */
+    rag_source *source;               /* owned; none of them suspect */
+    size_t n;
+} rag_ground_ctx;
+
+/* Everything given is borrowed for the life of the context. */
+int rag_ground_ctx_open(const char *question, const rag_evidence *ev,
+                        const rag_passage *passages,
+                        const rag_sentences *sentences, rag_ground_ctx *c,
+                        rag_error *err);
+void rag_ground_ctx_free(rag_ground_ctx *c);
+
+/* Adds the sentences [first, first + count) of one item as a citation, or
+ * finds it; *number is its marker. */
+int rag_ground_cite(const rag_ground_ctx *c, size_t first, size_t count,
+                    rag_citation **list, size_t *n, size_t *cap,
+                    unsigned *number, rag_error *err);
+
+#endif
