@@ -36,8 +36,7 @@ typedef struct eval_args {
 } eval_args;
 
 static int write_report(const json_t *report, const eval_args *a,
-                        rag_error *err)
-{
+                        rag_error *err) {
     rag_buf b;
     int rc;
 
@@ -55,8 +54,7 @@ static int write_report(const json_t *report, const eval_args *a,
     return rc;
 }
 
-static int evaluate(const eval_args *a, rag_error *err)
-{
+static int evaluate(const eval_args *a, rag_error *err) {
     rag_eval_outcome *outcomes = NULL;
     rag_eval_set set = {0};
     json_t *report = NULL;
@@ -78,15 +76,13 @@ out:
     return rc;
 }
 
-static int usage_error(const char *why)
-{
+static int usage_error(const char *why) {
     fprintf(stderr, "rag eval: %s\n%s", why, usage);
     return rag_code_exit_status(RAG_E_USAGE);
 }
 
 /* argv[0] is "eval". Returns the exit status. */
-int rag_cmd_eval(int argc, char **argv)
-{
+int rag_cmd_eval(int argc, char **argv) {
     static const struct option longs[] = {
         {"answers", no_argument, NULL, 'a'},
         {"limit", required_argument, NULL, 'l'},
@@ -105,19 +101,34 @@ int rag_cmd_eval(int argc, char **argv)
     optind = 0;
     while ((c = getopt_long(argc, argv, "+hq", longs, NULL)) != -1) {
         switch (c) {
-        case 'a': a.opt.answers = true; break;
-        case 'j': a.json = true; break;
-        case 'o': a.out = optarg; break;
-        case 'H': a.html = optarg; break;
-        case 'c': a.compare = true; break;
-        case 'q': a.opt.quiet = true; break;
+        case 'a':
+            a.opt.answers = true;
+            break;
+        case 'j':
+            a.json = true;
+            break;
+        case 'o':
+            a.out = optarg;
+            break;
+        case 'H':
+            a.html = optarg;
+            break;
+        case 'c':
+            a.compare = true;
+            break;
+        case 'q':
+            a.opt.quiet = true;
+            break;
         case 'l':
             if (rag_str_to_long(optarg, 1, RAG_EVAL_QUERIES_MAX, &limit, &err))
                 return usage_error(err.message);
             a.opt.limit = (size_t)limit;
             break;
-        case 'h': fputs(usage, stdout); return 0;
-        default: return usage_error("see its options");
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        default:
+            return usage_error("see its options");
         }
     }
     if (a.compare) {

@@ -52,10 +52,10 @@ typedef struct rag_eval_outcome {
     /* answer; defined when asked */
     bool asked;
     char status[16]; /* "answered", "faq", ..., or "error" */
-    char *answer;    /* owned, may be NULL */
-    bool right;      /* an accepted answer occurs in the answer */
+    char *answer; /* owned, may be NULL */
+    bool right; /* an accepted answer occurs in the answer */
     double exact, f1; /* of `short`, else of the answer without markers */
-    bool cited;       /* has a citation; each quote holds what it should */
+    bool cited; /* has a citation; each quote holds what it should */
     bool numbers_grounded; /* each number of the answer is in a quote */
     double ask_ms, first_ms; /* whole; until first checked text */
 } rag_eval_outcome;
@@ -86,8 +86,8 @@ double rag_eval_auroc(const double *pos, size_t npos, const double *neg,
                       size_t nneg);
 /* Share of negatives that score at least as high as the threshold which
  * refuses the given share of positives. */
-double rag_eval_false_answers(const double *pos, size_t npos,
-                              const double *neg, size_t nneg, double refused);
+double rag_eval_false_answers(const double *pos, size_t npos, const double *neg,
+                              size_t nneg, double refused);
 /* The p-quantile (0..1) of x, which is sorted in place; NAN when empty. */
 double rag_eval_quantile(double *x, size_t n, double p);
 
@@ -117,8 +117,8 @@ int rag_eval_compare(const char *path_a, const char *path_b, rag_error *err);
 /* ---- running (eval_run.c) --------------------------------------------------- */
 
 typedef struct rag_eval_options {
-    size_t limit;   /* queries; 0: all */
-    bool answers;   /* ask too, not only search */
+    size_t limit; /* queries; 0: all */
+    bool answers; /* ask too, not only search */
     bool quiet;
     const char *const *daemon_args; /* passed on to ragd; NULL-ended or NULL */
 } rag_eval_options;

@@ -10,8 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static void query_free(rag_eval_query *q)
-{
+static void query_free(rag_eval_query *q) {
     free(q->id);
     free(q->question);
     for (size_t i = 0; i < q->nrelevant; i++)
@@ -23,8 +22,7 @@ static void query_free(rag_eval_query *q)
     memset(q, 0, sizeof *q);
 }
 
-void rag_eval_set_free(rag_eval_set *s)
-{
+void rag_eval_set_free(rag_eval_set *s) {
     for (size_t i = 0; i < s->n; i++)
         query_free(&s->queries[i]);
     for (size_t i = 0; i < s->nsources; i++)
@@ -36,16 +34,14 @@ void rag_eval_set_free(rag_eval_set *s)
     memset(s, 0, sizeof *s);
 }
 
-void rag_eval_outcome_free(rag_eval_outcome *o)
-{
+void rag_eval_outcome_free(rag_eval_outcome *o) {
     free(o->answer);
     o->answer = NULL;
 }
 
 /* An array of strings under key; a missing key is an empty array. */
 static int strings(const json_t *obj, const char *key, char ***out, size_t *n,
-                   rag_error *err)
-{
+                   rag_error *err) {
     const json_t *a = json_object_get(obj, key), *item;
     size_t i;
 
@@ -56,8 +52,7 @@ static int strings(const json_t *obj, const char *key, char ***out, size_t *n,
     *out = calloc(json_array_size(a), sizeof **out);
     if (!*out)
         return rag_error_set(err, RAG_E_NOMEM, "out of memory");
-    json_array_foreach(a, i, item)
-    {
+    json_array_foreach(a, i, item) {
         if (!json_is_string(item))
             return rag_error_set(err, RAG_E_DATA,
                                  "\"%s\" holds something that is no string",
@@ -70,8 +65,7 @@ static int strings(const json_t *obj, const char *key, char ***out, size_t *n,
 }
 
 static int query_parse(const char *line, size_t len, rag_eval_query *q,
-                       rag_error *err)
-{
+                       rag_error *err) {
     json_t *obj = NULL;
     const char *id, *question;
     int rc;
@@ -97,8 +91,7 @@ out:
 }
 
 static int add_query(rag_eval_set *s, const char *line, size_t len,
-                     rag_error *err)
-{
+                     rag_error *err) {
     int rc;
 
     if (s->n == RAG_EVAL_QUERIES_MAX)
@@ -120,8 +113,7 @@ static int add_query(rag_eval_set *s, const char *line, size_t len,
     return rc;
 }
 
-static int read_queries(const char *path, rag_eval_set *s, rag_error *err)
-{
+static int read_queries(const char *path, rag_eval_set *s, rag_error *err) {
     rag_buf b;
     int rc;
     size_t at = 0, line = 1;
@@ -146,8 +138,7 @@ static int read_queries(const char *path, rag_eval_set *s, rag_error *err)
 }
 
 /* Keeps an even sample, so that a set ordered by kind stays mixed. */
-static void sample(rag_eval_set *s, size_t limit)
-{
+static void sample(rag_eval_set *s, size_t limit) {
     size_t kept = 0;
 
     if (!limit || s->n <= limit)
@@ -161,8 +152,7 @@ static void sample(rag_eval_set *s, size_t limit)
     s->n = kept;
 }
 
-static int add_source(rag_eval_set *s, char *path, rag_error *err)
-{
+static int add_source(rag_eval_set *s, char *path, rag_error *err) {
     char **p = realloc(s->sources, (s->nsources + 1) * sizeof *p);
 
     if (!p) {
@@ -175,8 +165,7 @@ static int add_source(rag_eval_set *s, char *path, rag_error *err)
 }
 
 /* docs.jsonl when there is one, otherwise every folder in the set's. */
-static int find_sources(const char *dir, rag_eval_set *s, rag_error *err)
-{
+static int find_sources(const char *dir, rag_eval_set *s, rag_error *err) {
     char *path = NULL;
     struct dirent *e;
     DIR *d;
@@ -209,8 +198,7 @@ static int find_sources(const char *dir, rag_eval_set *s, rag_error *err)
 }
 
 int rag_eval_load(const char *dir, size_t limit, rag_eval_set *out,
-                  rag_error *err)
-{
+                  rag_error *err) {
     static const char *const names[] = {"queries.jsonl", "questions.jsonl"};
     char *path = NULL, full[PATH_MAX];
     int rc = 0;
@@ -226,9 +214,9 @@ int rag_eval_load(const char *dir, size_t limit, rag_eval_set *out,
             break;
     }
     if (!rag_file_exists(path)) {
-        rc = rag_error_set(err, RAG_E_NOINPUT,
-                           "%s: no queries.jsonl or questions.jsonl in it",
-                           dir);
+        rc =
+            rag_error_set(err, RAG_E_NOINPUT,
+                          "%s: no queries.jsonl or questions.jsonl in it", dir);
         goto out;
     }
     if ((rc = rag_str_dup(full, &out->dir, err)) ||

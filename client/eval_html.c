@@ -13,26 +13,32 @@
 #define WORST_MAX 60
 #define PLOT 260 /* pixels a side */
 
-static void text(rag_buf *b, const char *s)
-{
+static void text(rag_buf *b, const char *s) {
     for (; s && *s; s++)
         switch (*s) {
-        case '<': rag_buf_append_str(b, "&lt;", NULL); break;
-        case '>': rag_buf_append_str(b, "&gt;", NULL); break;
-        case '&': rag_buf_append_str(b, "&amp;", NULL); break;
-        case '"': rag_buf_append_str(b, "&quot;", NULL); break;
-        default: rag_buf_append_char(b, *s, NULL);
+        case '<':
+            rag_buf_append_str(b, "&lt;", NULL);
+            break;
+        case '>':
+            rag_buf_append_str(b, "&gt;", NULL);
+            break;
+        case '&':
+            rag_buf_append_str(b, "&amp;", NULL);
+            break;
+        case '"':
+            rag_buf_append_str(b, "&quot;", NULL);
+            break;
+        default:
+            rag_buf_append_char(b, *s, NULL);
         }
 }
 
-static const char *str(const json_t *v, const char *key)
-{
+static const char *str(const json_t *v, const char *key) {
     const char *s = json_string_value(json_object_get(v, key));
     return s ? s : "";
 }
 
-static double num(const json_t *v, const char *key)
-{
+static double num(const json_t *v, const char *key) {
     const json_t *x = json_object_get(v, key);
     return json_is_number(x) ? json_number_value(x) : NAN;
 }
@@ -49,8 +55,7 @@ static const char head[] =
     "border-radius:6px}.bad{color:#b3261e}.ok{color:#1a7f4b}"
     "small{color:#5b6770}</style>";
 
-static void figures(rag_buf *b, const json_t *report)
-{
+static void figures(rag_buf *b, const json_t *report) {
     const char *key;
     json_t *v;
 
@@ -58,8 +63,7 @@ static void figures(rag_buf *b, const json_t *report)
                        "<h2>Figures</h2><table><tr><th>figure<th>mean<th>95 "
                        "% interval<th><th>n",
                        NULL);
-    json_object_foreach(json_object_get(report, "figures"), key, v)
-    {
+    json_object_foreach(json_object_get(report, "figures"), key, v) {
         double mean = num(v, "mean"), low = num(v, "low"),
                high = num(v, "high");
         rag_buf_append_str(b, "<tr><td>", NULL);
@@ -77,21 +81,21 @@ static void figures(rag_buf *b, const json_t *report)
     rag_buf_append_str(b, "</table>", NULL);
 }
 
-static void rank_bars(rag_buf *b, const json_t *outcomes)
-{
+static void rank_bars(rag_buf *b, const json_t *outcomes) {
     size_t count[12] = {0}, most = 1, i;
     const json_t *o;
 
-    json_array_foreach(outcomes, i, o)
-    {
+    json_array_foreach(outcomes, i, o) {
         double first = num(o, "first");
         if (first >= 0)
             count[first > 10 ? 11 : (size_t)first]++;
     }
     for (i = 0; i <= 10; i++)
         most = count[i] > most ? count[i] : most;
-    rag_buf_append_str(b, "<div><h2>Rank of the first right document</h2><svg "
-                          "width=360 height=200>", NULL);
+    rag_buf_append_str(b,
+                       "<div><h2>Rank of the first right document</h2><svg "
+                       "width=360 height=200>",
+                       NULL);
     for (i = 1; i <= 11; i++) {
         size_t n = i == 11 ? count[0] : count[i];
         double h = 150.0 * (double)n / (double)most;
@@ -100,8 +104,8 @@ static void rank_bars(rag_buf *b, const json_t *outcomes)
                        "<text x=%zu y=186 font-size=11 "
                        "text-anchor=middle>%s</text><text x=%zu y=%.1f "
                        "font-size=10 text-anchor=middle>%zu</text>",
-                       i * 31 - 16, 170 - h, h,
-                       i == 11 ? "#c9584f" : "#1f5f99", i * 31 - 5,
+                       i * 31 - 16, 170 - h, h, i == 11 ? "#c9584f" : "#1f5f99",
+                       i * 31 - 5,
                        i == 11 ? "none"
                                : (const char *[]){"", "1", "2", "3", "4", "5",
                                                   "6", "7", "8", "9", "10"}[i],
@@ -115,15 +119,13 @@ typedef struct scored {
     bool positive;
 } scored;
 
-static int by_score(const void *a, const void *b)
-{
+static int by_score(const void *a, const void *b) {
     double x = ((const scored *)a)->score, y = ((const scored *)b)->score;
     return (x < y) - (x > y);
 }
 
 /* Answered answerable (up) against answered unanswerable (right). */
-static void roc(rag_buf *b, const json_t *outcomes)
-{
+static void roc(rag_buf *b, const json_t *outcomes) {
     size_t n = json_array_size(outcomes), used = 0, pos = 0, neg = 0, i;
     scored *s = calloc(n ? n : 1, sizeof *s);
     double up = 0, right = 0;
@@ -131,8 +133,7 @@ static void roc(rag_buf *b, const json_t *outcomes)
 
     if (!s)
         return;
-    json_array_foreach(outcomes, i, o)
-    {
+    json_array_foreach(outcomes, i, o) {
         double c = num(o, "confidence");
         if (isnan(c))
             continue;
@@ -165,8 +166,7 @@ static void roc(rag_buf *b, const json_t *outcomes)
     free(s);
 }
 
-static void worst(rag_buf *b, const json_t *outcomes)
-{
+static void worst(rag_buf *b, const json_t *outcomes) {
     const json_t *o;
     size_t i, shown = 0;
 
@@ -174,8 +174,7 @@ static void worst(rag_buf *b, const json_t *outcomes)
                        "<h2>Questions to look at</h2><table><tr><th>id<th>"
                        "question<th>rank<th>status<th>answer",
                        NULL);
-    json_array_foreach(outcomes, i, o)
-    {
+    json_array_foreach(outcomes, i, o) {
         double first = num(o, "first");
         bool answerable = json_is_true(json_object_get(o, "answerable"));
         bool refused = !strcmp(str(o, "status"), "refused");
@@ -204,8 +203,7 @@ static void worst(rag_buf *b, const json_t *outcomes)
                        shown - WORST_MAX);
 }
 
-static void latency(rag_buf *b, const json_t *report)
-{
+static void latency(rag_buf *b, const json_t *report) {
     const char *key;
     json_t *v;
 
@@ -213,19 +211,18 @@ static void latency(rag_buf *b, const json_t *report)
                        "<h2>Latency</h2><table><tr><th>step<th>p50 ms<th>p90 "
                        "ms<th>p99 ms",
                        NULL);
-    json_object_foreach(json_object_get(report, "latency_ms"), key, v)
-    {
+    json_object_foreach(json_object_get(report, "latency_ms"), key, v) {
         rag_buf_append_str(b, "<tr><td>", NULL);
         text(b, key);
-        rag_buf_printf(b, NULL, "<td class=n>%.1f<td class=n>%.1f<td "
+        rag_buf_printf(b, NULL,
+                       "<td class=n>%.1f<td class=n>%.1f<td "
                        "class=n>%.1f",
                        num(v, "p50"), num(v, "p90"), num(v, "p99"));
     }
     rag_buf_append_str(b, "</table>", NULL);
 }
 
-int rag_eval_html(const json_t *report, const char *path, rag_error *err)
-{
+int rag_eval_html(const json_t *report, const char *path, rag_error *err) {
     const json_t *outcomes = json_object_get(report, "outcomes");
     rag_buf b;
     int rc;
@@ -236,7 +233,7 @@ int rag_eval_html(const json_t *report, const char *path, rag_error *err)
     text(&b, str(report, "set"));
     rag_buf_append_str(&b, "</title><h1>rag eval: ", NULL);
     text(&b, str(report, "set"));
-    rag_buf_printf(&b, NULL, "</h1><p>%.0f questions", 
+    rag_buf_printf(&b, NULL, "</h1><p>%.0f questions",
                    num(report, "questions"));
     figures(&b, report);
     rag_buf_append_str(&b, "<div class=row>", NULL);

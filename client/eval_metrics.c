@@ -11,8 +11,7 @@
 
 /* ---- ranks ----------------------------------------------------------------- */
 
-static bool same_doc(const char *doc, const char *label)
-{
+static bool same_doc(const char *doc, const char *label) {
     size_t d = strlen(doc), l = strlen(label);
 
     if (d == l)
@@ -21,8 +20,7 @@ static bool same_doc(const char *doc, const char *label)
            memcmp(doc + d - l, label, l) == 0;
 }
 
-static bool relevant(const rag_eval_query *q, const char *doc)
-{
+static bool relevant(const rag_eval_query *q, const char *doc) {
     for (size_t i = 0; i < q->nrelevant; i++)
         if (same_doc(doc, q->relevant[i]))
             return true;
@@ -30,8 +28,7 @@ static bool relevant(const rag_eval_query *q, const char *doc)
 }
 
 void rag_eval_rank(const rag_eval_query *q, const char *const *docs, size_t n,
-                   rag_eval_outcome *out)
-{
+                   rag_eval_outcome *out) {
     double dcg = 0, ideal = 0;
     size_t at5 = 0, at10 = 0;
 
@@ -54,14 +51,12 @@ void rag_eval_rank(const rag_eval_query *q, const char *const *docs, size_t n,
 
 /* ---- statistics -------------------------------------------------------------- */
 
-static int by_value(const void *a, const void *b)
-{
+static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-double rag_eval_quantile(double *x, size_t n, double p)
-{
+double rag_eval_quantile(double *x, size_t n, double p) {
     double at, low;
 
     if (!n)
@@ -77,8 +72,7 @@ double rag_eval_quantile(double *x, size_t n, double p)
 #define RESAMPLES 1000
 
 /* xorshift64*: the same intervals in every run. */
-static uint64_t next_random(uint64_t *state)
-{
+static uint64_t next_random(uint64_t *state) {
     uint64_t x = *state;
 
     x ^= x >> 12;
@@ -88,8 +82,7 @@ static uint64_t next_random(uint64_t *state)
     return x * UINT64_C(2685821657736338717);
 }
 
-rag_interval rag_eval_bootstrap(const double *x, size_t n)
-{
+rag_interval rag_eval_bootstrap(const double *x, size_t n) {
     rag_interval r = {NAN, NAN, NAN, n};
     double means[RESAMPLES], sum = 0;
     uint64_t state = UINT64_C(0x9E3779B97F4A7C15);
@@ -111,8 +104,7 @@ rag_interval rag_eval_bootstrap(const double *x, size_t n)
 }
 
 double rag_eval_auroc(const double *pos, size_t npos, const double *neg,
-                      size_t nneg)
-{
+                      size_t nneg) {
     double wins = 0;
 
     if (!npos || !nneg)
@@ -123,9 +115,8 @@ double rag_eval_auroc(const double *pos, size_t npos, const double *neg,
     return wins / ((double)npos * (double)nneg);
 }
 
-double rag_eval_false_answers(const double *pos, size_t npos,
-                              const double *neg, size_t nneg, double refused)
-{
+double rag_eval_false_answers(const double *pos, size_t npos, const double *neg,
+                              size_t nneg, double refused) {
     double *sorted, threshold;
     size_t passed = 0;
 
@@ -146,8 +137,7 @@ double rag_eval_false_answers(const double *pos, size_t npos,
  * Folded words of an answer, separated by single spaces: case, punctuation,
  * [n] markers and English articles gone. NULL when out of memory.
  */
-static char *normal(const char *s)
-{
+static char *normal(const char *s) {
     rag_buf folded, out;
     char *result = NULL;
     size_t n = strlen(s), i = 0, word = 0;
@@ -194,8 +184,7 @@ out:
     return result;
 }
 
-double rag_eval_exact(const char *answer, char *const *accepted, size_t n)
-{
+double rag_eval_exact(const char *answer, char *const *accepted, size_t n) {
     char *a = normal(answer);
     double best = 0;
 
@@ -209,14 +198,12 @@ double rag_eval_exact(const char *answer, char *const *accepted, size_t n)
     return best;
 }
 
-static bool word_byte(char c)
-{
+static bool word_byte(char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z');
 }
 
 /* b occurs in a, not as a part of a longer number or Latin word. */
-static bool occurs(const char *a, const char *b)
-{
+static bool occurs(const char *a, const char *b) {
     size_t len = strlen(b);
 
     for (const char *at = len ? strstr(a, b) : NULL; at;
@@ -229,8 +216,7 @@ static bool occurs(const char *a, const char *b)
     return false;
 }
 
-static void drop_spaces(char *s)
-{
+static void drop_spaces(char *s) {
     char *d = s;
 
     for (; *s; s++)
@@ -239,8 +225,7 @@ static void drop_spaces(char *s)
     *d = 0;
 }
 
-bool rag_eval_contains(const char *answer, char *const *accepted, size_t n)
-{
+bool rag_eval_contains(const char *answer, char *const *accepted, size_t n) {
     bool found = false;
 
     for (size_t i = 0; i < n && !found; i++) {
@@ -259,8 +244,7 @@ bool rag_eval_contains(const char *answer, char *const *accepted, size_t n)
 
 /* Tokens of s: words, or characters when `chars`. Returns their count. */
 static size_t tokens(char *s, bool chars, const char **at, size_t *len,
-                     size_t max)
-{
+                     size_t max) {
     size_t n = 0, total = strlen(s);
 
     for (size_t i = 0; i < total && n < max;) {
@@ -282,8 +266,7 @@ static size_t tokens(char *s, bool chars, const char **at, size_t *len,
 
 #define TOKENS_MAX 2048
 
-static double f1_one(char *a, char *b)
-{
+static double f1_one(char *a, char *b) {
     bool chars = !strcmp(rag_unicode_lang(b, strlen(b)), "ko");
     const char *ta[TOKENS_MAX], *tb[TOKENS_MAX];
     size_t la[TOKENS_MAX], lb[TOKENS_MAX], same = 0;
@@ -302,8 +285,7 @@ static double f1_one(char *a, char *b)
     return 2.0 * (double)same / (double)(na + nb);
 }
 
-double rag_eval_f1(const char *answer, char *const *accepted, size_t n)
-{
+double rag_eval_f1(const char *answer, char *const *accepted, size_t n) {
     char *a = normal(answer);
     double best = 0;
 
@@ -318,13 +300,12 @@ double rag_eval_f1(const char *answer, char *const *accepted, size_t n)
 }
 
 /* Digits of the number at s (separators inside dropped); bytes consumed. */
-static size_t number_at(const char *s, char *digits, size_t cap)
-{
+static size_t number_at(const char *s, char *digits, size_t cap) {
     size_t i = 0, n = 0;
 
-    while ((s[i] >= '0' && s[i] <= '9') ||
-           ((s[i] == ',' || s[i] == '.') && s[i + 1] >= '0' &&
-            s[i + 1] <= '9')) {
+    while (
+        (s[i] >= '0' && s[i] <= '9') ||
+        ((s[i] == ',' || s[i] == '.') && s[i + 1] >= '0' && s[i + 1] <= '9')) {
         if (s[i] != ',' && n + 1 < cap)
             digits[n++] = s[i];
         i++;
@@ -333,8 +314,7 @@ static size_t number_at(const char *s, char *digits, size_t cap)
     return i;
 }
 
-static bool number_in(const char *digits, const char *text)
-{
+static bool number_in(const char *digits, const char *text) {
     char other[64];
 
     for (size_t i = 0; text[i];) {
@@ -346,14 +326,12 @@ static bool number_in(const char *digits, const char *text)
     return false;
 }
 
-bool rag_eval_numbers_in(const char *answer, const json_t *citations)
-{
+bool rag_eval_numbers_in(const char *answer, const json_t *citations) {
     char digits[64];
 
     for (size_t i = 0; answer[i];) {
-        size_t marker = answer[i] == '['
-                            ? strspn(answer + i + 1, "0123456789")
-                            : 0;
+        size_t marker =
+            answer[i] == '[' ? strspn(answer + i + 1, "0123456789") : 0;
         size_t n;
         bool found = false;
         size_t k;
@@ -368,8 +346,7 @@ bool rag_eval_numbers_in(const char *answer, const json_t *citations)
             i++;
             continue;
         }
-        json_array_foreach(citations, k, c)
-        {
+        json_array_foreach(citations, k, c) {
             const char *quote = NULL;
             if (!rag_json_str(c, "quote", "", &quote, NULL) &&
                 number_in(digits, quote))

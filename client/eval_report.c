@@ -15,8 +15,7 @@ typedef struct series {
     size_t n, cap;
 } series;
 
-static int add(series *s, double v, rag_error *err)
-{
+static int add(series *s, double v, rag_error *err) {
     if (isnan(v))
         return 0;
     if (s->n == s->cap) {
@@ -31,13 +30,11 @@ static int add(series *s, double v, rag_error *err)
     return 0;
 }
 
-static json_t *number(double v)
-{
+static json_t *number(double v) {
     return isnan(v) ? json_null() : json_real(v);
 }
 
-static void put_interval(json_t *obj, const char *key, const series *s)
-{
+static void put_interval(json_t *obj, const char *key, const series *s) {
     rag_interval v = rag_eval_bootstrap(s->x, s->n);
 
     if (s->n)
@@ -48,8 +45,7 @@ static void put_interval(json_t *obj, const char *key, const series *s)
                                       (json_int_t)v.n));
 }
 
-static void put_latency(json_t *obj, const char *key, series *s)
-{
+static void put_latency(json_t *obj, const char *key, series *s) {
     if (s->n)
         json_object_set_new(
             obj, key,
@@ -72,7 +68,7 @@ enum {
     NEG, /* and of others */
     RIGHT,
     WRONG_ANSWERED, /* unanswerable, yet answered */
-    WRONG_REFUSED,  /* answerable, yet refused */
+    WRONG_REFUSED, /* answerable, yet refused */
     EXACT,
     F1,
     CITED,
@@ -83,8 +79,7 @@ enum {
 };
 
 static int collect(const rag_eval_query *q, const rag_eval_outcome *o,
-                   series *s, rag_error *err)
-{
+                   series *s, rag_error *err) {
     bool refused = o->asked && !strcmp(o->status, "refused");
     int rc = add(&s[SEARCH_MS], o->search_ms, err);
 
@@ -118,13 +113,13 @@ static int collect(const rag_eval_query *q, const rag_eval_outcome *o,
     return 0;
 }
 
-static json_t *outcome_json(const rag_eval_query *q, const rag_eval_outcome *o)
-{
+static json_t *outcome_json(const rag_eval_query *q,
+                            const rag_eval_outcome *o) {
     json_t *v = json_pack("{s:s,s:s,s:b,s:i,s:o,s:o}", "id", q->id, "question",
                           q->question, "answerable", q->answerable, "first",
                           q->nrelevant ? o->first : -1, "ndcg10",
-                          number(q->nrelevant ? o->ndcg10 : NAN),
-                          "confidence", number(o->confidence));
+                          number(q->nrelevant ? o->ndcg10 : NAN), "confidence",
+                          number(o->confidence));
 
     if (v && o->asked) {
         json_object_set_new(v, "status", json_string(o->status));
@@ -135,8 +130,7 @@ static json_t *outcome_json(const rag_eval_query *q, const rag_eval_outcome *o)
     return v;
 }
 
-static json_t *status_mix(const rag_eval_set *set, const rag_eval_outcome *o)
-{
+static json_t *status_mix(const rag_eval_set *set, const rag_eval_outcome *o) {
     static const char *const words[] = {"answered", "faq",     "extract",
                                         "clarify",  "refused", "error"};
     json_t *mix = json_object();
@@ -152,8 +146,7 @@ static json_t *status_mix(const rag_eval_set *set, const rag_eval_outcome *o)
 }
 
 int rag_eval_report(const rag_eval_set *set, const rag_eval_outcome *o,
-                    double ingest_s, json_t **out, rag_error *err)
-{
+                    double ingest_s, json_t **out, rag_error *err) {
     static const char *const names[SERIES] = {
         [HIT1] = "hit@1",
         [HIT5] = "hit@5",
@@ -201,11 +194,11 @@ int rag_eval_report(const rag_eval_set *set, const rag_eval_outcome *o,
     each = json_array();
     for (size_t i = 0; i < set->n; i++)
         json_array_append_new(each, outcome_json(&set->queries[i], &o[i]));
-    report = json_pack("{s:s,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "set", set->name,
-                       "questions", (json_int_t)set->n, "ingest_s",
-                       number(ingest_s), "figures", figures, "refusal",
-                       refusal, "latency_ms", latency, "status",
-                       status_mix(set, o), "outcomes", each);
+    report =
+        json_pack("{s:s,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "set", set->name,
+                  "questions", (json_int_t)set->n, "ingest_s", number(ingest_s),
+                  "figures", figures, "refusal", refusal, "latency_ms", latency,
+                  "status", status_mix(set, o), "outcomes", each);
     if (!report)
         rc = rag_error_set(err, RAG_E_NOMEM, "out of memory");
     *out = report;
@@ -215,8 +208,7 @@ out:
     return rc;
 }
 
-void rag_eval_print(const json_t *report)
-{
+void rag_eval_print(const json_t *report) {
     const char *key;
     json_t *v;
 
@@ -248,8 +240,7 @@ void rag_eval_print(const json_t *report)
                json_real_value(json_object_get(v, "p99")));
 }
 
-static int load(const char *path, json_t **out, rag_error *err)
-{
+static int load(const char *path, json_t **out, rag_error *err) {
     rag_buf b;
     int rc;
 
@@ -267,8 +258,7 @@ static int load(const char *path, json_t **out, rag_error *err)
 }
 
 /* Prints how one question moved; returns -1, 0, 1: worse, same, better. */
-static int moved(const json_t *a, const json_t *b)
-{
+static int moved(const json_t *a, const json_t *b) {
     double na = json_number_value(json_object_get(a, "ndcg10"));
     double nb = json_number_value(json_object_get(b, "ndcg10"));
     bool ra = json_is_true(json_object_get(a, "right"));
@@ -285,8 +275,7 @@ static int moved(const json_t *a, const json_t *b)
     return way;
 }
 
-int rag_eval_compare(const char *path_a, const char *path_b, rag_error *err)
-{
+int rag_eval_compare(const char *path_a, const char *path_b, rag_error *err) {
     json_t *a = NULL, *b = NULL, *oa, *ob, *item;
     size_t i, better = 0, worse = 0;
     series diff = {0};
@@ -298,12 +287,13 @@ int rag_eval_compare(const char *path_a, const char *path_b, rag_error *err)
     oa = json_object_get(a, "outcomes");
     ob = json_object_get(b, "outcomes");
     if (json_array_size(oa) != json_array_size(ob)) {
-        rc = rag_error_set(err, RAG_E_DATA, "%s and %s are not of the same "
-                           "questions", path_a, path_b);
+        rc = rag_error_set(err, RAG_E_DATA,
+                           "%s and %s are not of the same "
+                           "questions",
+                           path_a, path_b);
         goto out;
     }
-    json_array_foreach(ob, i, item)
-    {
+    json_array_foreach(ob, i, item) {
         const json_t *before = json_array_get(oa, i);
         int way;
 

@@ -44,14 +44,12 @@ typedef struct run {
 /* ---- children and scratch ---------------------------------------------------- */
 
 static int remove_entry(const char *path, const struct stat *st, int flag,
-                        struct FTW *ftw)
-{
+                        struct FTW *ftw) {
     (void)st, (void)flag, (void)ftw;
     return remove(path);
 }
 
-static int program_folder(char *out, size_t cap, rag_error *err)
-{
+static int program_folder(char *out, size_t cap, rag_error *err) {
     ssize_t n = readlink("/proc/self/exe", out, cap - 1);
     char *slash;
 
@@ -65,9 +63,8 @@ static int program_folder(char *out, size_t cap, rag_error *err)
 }
 
 /* Starts bin/name with args; stdout and stderr go to the scratch log. */
-static int start(run *r, const char *name, const char *const *args,
-                 pid_t *pid, rag_error *err)
-{
+static int start(run *r, const char *name, const char *const *args, pid_t *pid,
+                 rag_error *err) {
     char path[PATH_MAX + 32];
     char *argv[ARGS_MAX];
     posix_spawn_file_actions_t fa;
@@ -95,8 +92,7 @@ static int start(run *r, const char *name, const char *const *args,
 }
 
 /* The log's last lines, for an error message. */
-static void log_tail(const run *r, char *out, size_t cap)
-{
+static void log_tail(const run *r, char *out, size_t cap) {
     rag_buf b;
     size_t from;
 
@@ -109,8 +105,7 @@ static void log_tail(const run *r, char *out, size_t cap)
     rag_buf_free(&b);
 }
 
-static int ingest(run *r, double *seconds, rag_error *err)
-{
+static int ingest(run *r, double *seconds, rag_error *err) {
     const char *args[ARGS_MAX] = {"--data", r->data, "--quiet"};
     size_t n = 3;
     double began = rag_clock_ms();
@@ -137,8 +132,7 @@ static int ingest(run *r, double *seconds, rag_error *err)
     return 0;
 }
 
-static int daemon_start(run *r, rag_error *err)
-{
+static int daemon_start(run *r, rag_error *err) {
     const char *args[ARGS_MAX] = {"--data", r->data, "--socket", r->socket};
     size_t n = 4;
 
@@ -151,8 +145,7 @@ static int daemon_start(run *r, rag_error *err)
     return start(r, "ragd", args, &r->daemon, err);
 }
 
-static void daemon_stop(run *r)
-{
+static void daemon_stop(run *r) {
     int status;
 
     if (r->daemon <= 0)
@@ -170,8 +163,7 @@ static void daemon_stop(run *r)
 /* ---- requests ------------------------------------------------------------------ */
 
 static int request(run *r, const char *path, const char *body, size_t len,
-                   long *status, json_t **out, rag_error *err)
-{
+                   long *status, json_t **out, rag_error *err) {
     rag_http_request req = {.method = body ? "POST" : "GET",
                             .url = path,
                             .body = body,
@@ -191,8 +183,7 @@ static int request(run *r, const char *path, const char *body, size_t len,
 }
 
 /* Until searching works (and, for answers, the generator is ready). */
-static int wait_ready(run *r, rag_error *err)
-{
+static int wait_ready(run *r, rag_error *err) {
     double until = rag_clock_ms() + READY_TIMEOUT_MS;
     char tail[400];
     int status;
@@ -226,8 +217,7 @@ static int wait_ready(run *r, rag_error *err)
 }
 
 static int one(run *r, const char *path, const char *key, const char *text,
-               json_t **reply, double *ms, rag_error *err)
-{
+               json_t **reply, double *ms, rag_error *err) {
     json_t *obj = json_pack("{s:s,s:i}", key, text, "k", 10);
     rag_buf body;
     long status = 0;
@@ -261,8 +251,7 @@ static int one(run *r, const char *path, const char *key, const char *text,
 #define HITS_MAX 10
 
 static int search_one(run *r, const rag_eval_query *q, rag_eval_outcome *o,
-                      rag_error *err)
-{
+                      rag_error *err) {
     const char *docs[HITS_MAX];
     const json_t *hits, *hit;
     json_t *reply = NULL;
@@ -274,8 +263,7 @@ static int search_one(run *r, const rag_eval_query *q, rag_eval_outcome *o,
     if (rc)
         return rc;
     hits = json_object_get(reply, "hits");
-    json_array_foreach(hits, i, hit)
-    {
+    json_array_foreach(hits, i, hit) {
         const char *doc = json_string_value(json_object_get(hit, "doc"));
         if (doc && n < HITS_MAX)
             docs[n++] = doc;
@@ -287,8 +275,7 @@ static int search_one(run *r, const rag_eval_query *q, rag_eval_outcome *o,
 }
 
 static int ask_one(run *r, const rag_eval_query *q, rag_eval_outcome *o,
-                   rag_error *err)
-{
+                   rag_error *err) {
     const json_t *citations, *timings;
     const char *status, *answer, *bare;
     json_t *reply = NULL;
@@ -316,8 +303,8 @@ static int ask_one(run *r, const rag_eval_query *q, rag_eval_outcome *o,
     o->numbers_grounded = rag_eval_numbers_in(answer, citations);
     if (q->nanswers) {
         o->right = rag_eval_contains(answer, q->answers, q->nanswers);
-        o->exact = rag_eval_exact(bare ? bare : answer, q->answers,
-                                  q->nanswers);
+        o->exact =
+            rag_eval_exact(bare ? bare : answer, q->answers, q->nanswers);
         o->f1 = rag_eval_f1(bare ? bare : answer, q->answers, q->nanswers);
     }
 out:
@@ -327,8 +314,7 @@ out:
 
 /* ---- the run ----------------------------------------------------------------------- */
 
-static int questions(run *r, rag_eval_outcome *o, rag_error *err)
-{
+static int questions(run *r, rag_eval_outcome *o, rag_error *err) {
     rag_progress bar;
     int rc = 0;
 
@@ -347,8 +333,8 @@ static int questions(run *r, rag_eval_outcome *o, rag_error *err)
 }
 
 int rag_eval_run(const rag_eval_set *set, const rag_eval_options *opt,
-                 rag_eval_outcome **outcomes, double *ingest_s, rag_error *err)
-{
+                 rag_eval_outcome **outcomes, double *ingest_s,
+                 rag_error *err) {
     run r = {.set = set, .opt = opt};
     const char *tmp = getenv("TMPDIR");
     int rc;
