@@ -34,9 +34,7 @@ static rag_code open_code(int e) {
     }
 }
 
-/* Opens a regular file for reading and tells its size. */
-static int open_regular(const char *path, int *fd_out, off_t *size,
-                        rag_error *err) {
+int rag_file_open(const char *path, int *fd_out, off_t *size, rag_error *err) {
     struct stat st;
     *fd_out = -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -61,7 +59,8 @@ static int open_regular(const char *path, int *fd_out, off_t *size,
                              path);
     }
     *fd_out = fd;
-    *size = st.st_size;
+    if (size)
+        *size = st.st_size;
     return 0;
 }
 
@@ -77,7 +76,7 @@ int rag_file_read(const char *path, size_t max, rag_buf *out, rag_error *err) {
     if (max > ceiling)
         max = ceiling;
     rag_buf_clear(out);
-    int rc = open_regular(path, &fd, &size, err);
+    int rc = rag_file_open(path, &fd, &size, err);
     if (rc)
         return rc;
     if (size < 0 || (uint64_t)size > max) {
@@ -124,7 +123,7 @@ int rag_file_map_open(const char *path, rag_file_map *out, rag_error *err) {
     int fd;
     off_t size;
     *out = (rag_file_map){NULL, 0, NULL};
-    int rc = open_regular(path, &fd, &size, err);
+    int rc = rag_file_open(path, &fd, &size, err);
     if (rc)
         return rc;
     if (size == 0) {

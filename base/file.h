@@ -12,9 +12,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Reads a whole regular file (symbolic links followed) into *out, up to max
- * bytes; RAG_E_LIMIT past that, RAG_E_NOINPUT when absent, RAG_E_DATA when it
- * is no regular file. */
+/* Opens a regular file (symbolic links followed) for reading, close-on-exec,
+ * without waiting for what is a pipe; *size (may be NULL) is its length. The
+ * caller closes *fd_out, which is -1 on failure. */
+int rag_file_open(const char *path, int *fd_out, off_t *size, rag_error *err);
+
+/* Reads a whole regular file (symbolic links followed) into *out, whose old
+ * contents go, up to max bytes; RAG_E_LIMIT past that or past the buffer's
+ * ceiling, RAG_E_NOINPUT when absent, RAG_E_DATA when it is no regular
+ * file. */
 int rag_file_read(const char *path, size_t max, rag_buf *out, rag_error *err);
 
 /* Read-only map of a file. data is valid until rag_file_unmap. An empty file

@@ -1,11 +1,10 @@
 /* hash.c - SHA-256 by nettle, XXH3 by xxhash; see hash.h. No shared state. */
 #include "base/hash.h"
+#include "base/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <nettle/sha2.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -60,27 +59,14 @@ void rag_hasher_end(rag_hasher *h, rag_sha256 *out) {
     free(h);
 }
 
-static rag_code open_code(int e) {
-    if (e == ENOENT || e == ENOTDIR)
-        return RAG_E_NOINPUT;
-    return e == EACCES || e == EPERM ? RAG_E_PERMISSION : RAG_E_IO;
-}
-
 int rag_hash_file(const char *path, rag_sha256 *out, rag_error *err) {
     struct sha256_ctx ctx;
-    struct stat st;
     unsigned char *block = NULL;
-    int rc = 0;
+    int fd;
     *out = (rag_sha256){{0}};
-    /* Without O_NONBLOCK a named pipe would be waited for. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return rag_error_errno(err, open_code(errno), errno, "cannot open %s",
-                               path);
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        rc = rag_error_set(err, RAG_E_DATA, "%s is no regular file", path);
-        goto out;
-    }
+    int rc = rag_file_open(path, &fd, NULL, err);
+    if (rc)
+        return rc;
     block = malloc(FILE_BLOCK);
     if (!block) {
         rc = rag_error_set(err, RAG_E_NOMEM, "out of memory reading %s", path);
