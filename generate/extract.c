@@ -32,11 +32,11 @@ typedef struct wish {
 
 static bool asks_number(const rag_facts *q) {
     static const char *const W[] = {
-        "얼마",     "몇",       "언제",     "며칠",    "기간",   "금액",
-        "한도",     "수수료",   "비용",     "시간",    "비율",   "금리",
-        "이율",     "전화",     "번호",     "연락처",  "내선",   "날짜",
+        "얼마",     "몇",       "언제",     "며칠",    "기간",      "금액",
+        "한도",     "수수료",   "비용",     "시간",    "비율",      "금리",
+        "이율",     "전화",     "번호",     "연락처",  "내선",      "날짜",
         "how much", "how many", "how long", "when",    "what time", "price",
-        "cost",     "fee",      "limit",    "percent", "phone",  "number",
+        "cost",     "fee",      "limit",    "percent", "phone",     "number",
         "deadline", "rate"};
     for (size_t i = 0; i < sizeof W / sizeof W[0]; i++)
         if (strstr(q->text.data, W[i]))
@@ -55,8 +55,8 @@ static void make_wish(const rag_ground_ctx *c, wish *w) {
             continue;
         for (size_t s = 0; s < c->n; s++)
             df += rag_words_have(&c->source[s].facts, q, &q->word[i]);
-        w->weight[i] = log(1.5 + ((double)c->n - (double)df + 0.5) /
-                                     ((double)df + 0.5));
+        w->weight[i] =
+            log(1.5 + ((double)c->n - (double)df + 0.5) / ((double)df + 0.5));
         w->total += w->weight[i];
     }
     /* Numbers of the question ("PPR-9087", "3개월") weigh like rare words. */
@@ -135,7 +135,8 @@ static void widen(const wish *w, size_t best, size_t *first, size_t *count) {
             continue;
         double gain = coverage(w, from, 2) - have;
         /* The number asked for often stands in the next sentence. */
-        if (!side && w->number && !number && c->source[other].facts.nnumbers)
+        if (!side && have < 0.7 && w->number && !number &&
+            c->source[other].facts.nnumbers)
             gain += 0.2;
         if (gain > gain_best) {
             gain_best = gain;
@@ -166,8 +167,8 @@ static int write_extract(const rag_ground_ctx *c, const char *lang,
     if (!rc)
         rc = rag_prompt_plain(a->text, b->end - a->start, &text, err);
     if (!rc)
-        rc = rag_ground_cite(c, first, count, &out->citations,
-                             &out->ncitations, &cap, &number, err);
+        rc = rag_ground_cite(c, first, count, &out->citations, &out->ncitations,
+                             &cap, &number, err);
     if (!rc)
         rc = rag_buf_printf(&text, err, " [%u]", number);
     if (!rc)

@@ -19,7 +19,6 @@
 #include "generate/generate_int.h"
 #include "generate/ground_ctx.h"
 
-#include "base/hash.h"
 #include "base/terms.h"
 #include "base/unicode.h"
 
@@ -55,9 +54,9 @@ static int add_item(rag_ground_ctx *c, size_t item, rag_error *err) {
     rag_span *spans = NULL;
     rag_buf head;
     rag_buf_init(&head, 8192);
-    int rc = rag_buf_printf(&head, err, "%.2000s | %.2000s",
-                            p->title ? p->title : "",
-                            p->heading ? p->heading : "");
+    int rc =
+        rag_buf_printf(&head, err, "%.2000s | %.2000s",
+                       p->title ? p->title : "", p->heading ? p->heading : "");
     if (rc == RAG_E_LIMIT) {
         rag_buf_clear(&head);
         rc = 0;
@@ -226,6 +225,8 @@ static bool have(const rag_ground_ctx *c, const rag_facts *e, const claim *cl,
 
 /* ---- negation ----------------------------------------------------------------------- */
 
+enum { HITS_MAX = 512 };
+
 typedef struct hit {
     size_t start, end;
     size_t fact;
@@ -256,10 +257,9 @@ static size_t find_hits(const rag_ground_ctx *c, const rag_facts *e,
     }
     for (size_t i = 0; i < f->nnumbers; i += rag_numbers_run(f, i)) {
         size_t at, run = rag_numbers_run(f, i);
-        if (n < max &&
-            rag_numbers_have(e, f, i, run, &c->question, &at)) {
-            hits[n++] = (hit){e->number[at].start,
-                              e->number[at + run - 1].end, *distinct};
+        if (n < max && rag_numbers_have(e, f, i, run, &c->question, &at)) {
+            hits[n++] = (hit){e->number[at].start, e->number[at + run - 1].end,
+                              *distinct};
             (*distinct)++;
         }
     }
@@ -268,12 +268,11 @@ static size_t find_hits(const rag_ground_ctx *c, const rag_facts *e,
 }
 
 /* Shortest stretch of e that holds every fact that e holds at all. */
-static bool align(const rag_ground_ctx *c, const rag_facts *e,
-                  const claim *cl, size_t *start, size_t *end) {
-    enum { HITS = 512 };
-    hit hits[HITS];
-    unsigned count[HITS] = {0};
-    size_t distinct, n = find_hits(c, e, cl, hits, HITS, &distinct);
+static bool align(const rag_ground_ctx *c, const rag_facts *e, const claim *cl,
+                  size_t *start, size_t *end) {
+    hit hits[HITS_MAX];
+    unsigned count[HITS_MAX] = {0};
+    size_t distinct, n = find_hits(c, e, cl, hits, HITS_MAX, &distinct);
     size_t have_now = 0, lo = 0, best = (size_t)-1;
     if (!n)
         return false;
@@ -409,7 +408,7 @@ static bool best_quote(const rag_ground_ctx *c, const claim *cl,
             if (!quote_urls(c, q, cl))
                 continue;
             unsigned close = closeness(c, q, cl);
-            if ((cl->n && !fresh) || !close)
+            if (cl->n ? !fresh : !close)
                 continue;
             long score = (long)fresh * 100000 +
                          (cited(marks, nmarks, c->source[i].item) ? 5000 : 0) +
@@ -425,22 +424,27 @@ static bool best_quote(const rag_ground_ctx *c, const claim *cl,
     return best >= 0;
 }
 
-/* Half of the words must be the quote's when all are lent: otherwise nothing
- * ties the sentence to the quote. */
-static bool tied(const rag_ground_ctx *c, quote q, const claim *cl) {
+/* Half of the sentence's words, lent ones included, must be in its quotes:
+ * otherwise nothing ties a number found there to what is said of it. */
+static bool tied(const rag_ground_ctx *c, const quote *quotes, size_t n,
+                 const claim *cl) {
     unsigned words = 0, there = 0;
     for (size_t i = 0; i < cl->facts.nwords; i++) {
-        if (!cl->facts.word[i].content)
+        const rag_word *w = &cl->facts.word[i];
+        if (!w->content)
             continue;
+        bool found = false;
+        for (size_t k = 0; k < n && !found; k++) {
+            const rag_source *s = &c->source[quotes[k].first];
+            for (size_t m = 0; m < quotes[k].count && !found; m++)
+                found = rag_words_have(&s[m].facts, &cl->facts, w);
+            /* What the quote's own heading says it says as well. */
+            found = found || rag_words_have(&c->head[s->item], &cl->facts, w);
+        }
         words++;
-        for (size_t k = 0; k < q.count; k++)
-            if (rag_words_have(&c->source[q.first + k].facts, &cl->facts,
-                               &cl->facts.word[i])) {
-                there++;
-                break;
-            }
+        there += found;
     }
-    return cl->facts.nnumbers > 0 || 2 * there >= words;
+    return 2 * there >= words;
 }
 
 static void name_need(const claim *cl, const need *x, char *why, size_t cap) {
@@ -458,33 +462,37 @@ static void name_need(const claim *cl, const need *x, char *why, size_t cap) {
              f->text.data + start);
 }
 
-/* Negation of the sentence against the quotes chosen for it. */
+/*
+ * Negation of the sentence against the quotes chosen for it. With several
+ * sentences quoted, a bare span is held against the one that shares most with
+ * it; a full sentence must be negated as often as the clauses it is made of.
+ */
 static bool negations_agree(const rag_ground_ctx *c, const quote *quotes,
                             size_t n, const claim *cl) {
-    if (n == 1 && quotes[0].count == 1)
-        return negation_agrees(c, &c->source[quotes[0].first].facts, cl);
-    /* Several sentences: the one that holds most speaks first; failing it,
-     * all of them together must have as many negations as were said. */
-    unsigned all = 0;
     const rag_facts *most = NULL;
     size_t most_n = 0;
+    unsigned all = 0;
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < quotes[i].count; k++) {
             const rag_facts *e = &c->source[quotes[i].first + k].facts;
-            size_t met = 0;
-            all += (unsigned)e->nnegations;
-            for (size_t x = 0; x < cl->n; x++)
-                met += have(c, e, cl, &cl->need[x]);
-            if (!most || met > most_n) {
+            size_t shared, start, end;
+            hit hits[HITS_MAX];
+            (void)find_hits(c, e, cl, hits, HITS_MAX, &shared);
+            if (!shared || !align(c, e, cl, &start, &end))
+                continue;
+            all += rag_negations_in(e, start, end) +
+                   outer_negations(e, start, end);
+            if (!most || shared > most_n) {
                 most = e;
-                most_n = met;
+                most_n = shared;
             }
         }
-    if (cl->stance)
+    if (!most)
         return false;
-    return most && (negation_agrees(c, most, cl) && most_n == cl->n
-                        ? true
-                        : all == cl->facts.nnegations);
+    if ((n == 1 && quotes[0].count == 1) ||
+        (!cl->stance && !rag_facts_predicative(&cl->facts)))
+        return negation_agrees(c, most, cl);
+    return !cl->stance && all == cl->facts.nnegations;
 }
 
 /*
@@ -492,9 +500,9 @@ static bool negations_agree(const rag_ground_ctx *c, const quote *quotes,
  * hold them. Otherwise why says what is missing.
  */
 static int judge(const rag_ground_ctx *c, const char *s, size_t n,
-                 const unsigned *marks, size_t nmarks,
-                 quote quotes[QUOTES_MAX], size_t *nquotes, bool *ok,
-                 char *why, size_t cap, rag_error *err) {
+                 const unsigned *marks, size_t nmarks, quote quotes[QUOTES_MAX],
+                 size_t *nquotes, bool *ok, char *why, size_t cap,
+                 rag_error *err) {
     claim *cl = malloc(sizeof *cl);
     bool met[NEEDS_MAX] = {false};
     *nquotes = 0;
@@ -525,8 +533,8 @@ static int judge(const rag_ground_ctx *c, const char *s, size_t n,
             }
     } else if (!*nquotes) {
         snprintf(why, cap, "no sentence of the evidence speaks of it");
-    } else if (!cl->n && !tied(c, quotes[0], cl)) {
-        snprintf(why, cap, "it only repeats the question");
+    } else if (!tied(c, quotes, *nquotes, cl)) {
+        snprintf(why, cap, "nothing ties it to the evidence");
     } else if (!negations_agree(c, quotes, *nquotes, cl)) {
         snprintf(why, cap, "negation does not agree with the evidence");
     } else {
@@ -626,16 +634,32 @@ static int key_of(const char *s, size_t n, rag_buf *out, rag_error *err) {
 
 /* Refusals of models that do not keep to the line they were given. */
 static bool own_refusal(const char *key) {
-    static const char *const LINE[] = {
-        "idontknow",       "icannotanswer",       "icantanswer",
-        "notmentioned",    "notstated",           "notspecified",
-        "noinformation",   "thesourcesdonot",     "thesourcesdont",
-        "thesourcesprovideddonot", "theprovidedsourcesdonot",
-        "notinthesource",  "notprovided",         "unknown",
-        "자료에없",        "자료에는없",          "알수없",
-        "모르겠",          "정보가없",            "찾을수없",
-        "답할수없",        "답변할수없",          "확인할수없",
-        "제공된자료에",    "언급되지않",          "명시되지않"};
+    static const char *const LINE[] = {"idontknow",
+                                       "icannotanswer",
+                                       "icantanswer",
+                                       "notmentioned",
+                                       "notstated",
+                                       "notspecified",
+                                       "noinformation",
+                                       "thesourcesdonot",
+                                       "thesourcesdont",
+                                       "thesourcesprovideddonot",
+                                       "theprovidedsourcesdonot",
+                                       "notinthesource",
+                                       "notprovided",
+                                       "unknown",
+                                       "자료에없",
+                                       "자료에는없",
+                                       "알수없",
+                                       "모르겠",
+                                       "정보가없",
+                                       "찾을수없",
+                                       "답할수없",
+                                       "답변할수없",
+                                       "확인할수없",
+                                       "제공된자료에",
+                                       "언급되지않",
+                                       "명시되지않"};
     for (size_t i = 0; i < sizeof LINE / sizeof LINE[0]; i++)
         if (rag_str_starts(key, LINE[i]))
             return true;
@@ -647,12 +671,12 @@ static bool own_refusal(const char *key) {
 struct rag_ground_stream {
     rag_ground_ctx ctx;
     char *refusal; /* its key */
-    rag_buf raw;   /* all the model said */
-    size_t done;   /* bytes of raw that were judged */
+    rag_buf raw; /* all the model said */
+    size_t done; /* bytes of raw that were judged */
     rag_buf answer;
     rag_citation *citation;
     size_t ncitations, cap;
-    uint64_t said[ANSWER_SENTENCES];
+    char *said[ANSWER_SENTENCES]; /* keys, owned */
     size_t nsaid;
     bool refused, failed, over;
     char reason[256];
@@ -673,8 +697,8 @@ int rag_ground_stream_open(const char *question, const char *lang,
     rag_buf_init(&g->answer, 4 * ANSWER_MAX);
     rag_buf key;
     rag_buf_init(&key, 0);
-    int rc = rag_ground_ctx_open(question, ev, passages, sentences, &g->ctx,
-                                 err);
+    int rc =
+        rag_ground_ctx_open(question, ev, passages, sentences, &g->ctx, err);
     if (!rc && refusal)
         rc = key_of(refusal, strlen(refusal), &key, err);
     if (!rc)
@@ -695,6 +719,8 @@ void rag_ground_stream_close(rag_ground_stream *g) {
     rag_buf_free(&g->answer);
     for (size_t i = 0; i < g->ncitations; i++)
         free(g->citation[i].quote);
+    for (size_t i = 0; i < g->nsaid; i++)
+        free(g->said[i]);
     free(g->citation);
     free(g->refusal);
     free(g->shortest);
@@ -773,9 +799,8 @@ static int take(rag_ground_stream *g, const char *s, size_t n,
         g->over = true;
         goto out;
     }
-    uint64_t h = rag_hash_fast(k, key.len);
     for (size_t i = 0; i < g->nsaid; i++)
-        if (g->said[i] == h) {
+        if (rag_str_starts(g->said[i], k)) {
             g->over = true; /* it has begun to repeat itself */
             goto out;
         }
@@ -783,7 +808,10 @@ static int take(rag_ground_stream *g, const char *s, size_t n,
         g->over = true;
         goto out;
     }
-    g->said[g->nsaid++] = h;
+    rc = rag_str_dup(k, &g->said[g->nsaid], err);
+    if (rc)
+        goto out;
+    g->nsaid++;
     quote quotes[QUOTES_MAX];
     size_t nquotes = 0;
     bool ok = false;
@@ -820,8 +848,7 @@ static int advance(rag_ground_stream *g, bool end, rag_error *err) {
         unsigned marks[16];
         size_t nmarks = 0;
         for (size_t m = 0; m < p->nmarks && nmarks < 16; m++)
-            if (p->mark[m].pos > spans[i].start &&
-                (p->mark[m].pos <= next))
+            if (p->mark[m].pos > spans[i].start && (p->mark[m].pos <= next))
                 marks[nmarks++] = p->mark[m].n;
         rc = take(g, p->text.data + spans[i].start,
                   spans[i].end - spans[i].start, marks, nmarks, err);
@@ -866,8 +893,8 @@ int rag_ground_stream_finish(rag_ground_stream *g, rag_buf *release,
         if (!was_over || !g->nsaid) {
             g->over = false;
             if (!rag_utf8_valid(rag_buf_str(&g->raw), g->raw.len, NULL))
-                g->raw.len = rag_utf8_floor(g->raw.data, g->raw.len,
-                                            g->raw.len - 1);
+                g->raw.len =
+                    rag_utf8_floor(g->raw.data, g->raw.len, g->raw.len - 1);
             if (rag_utf8_valid(rag_buf_str(&g->raw), g->raw.len, NULL))
                 rc = advance(g, true, err);
             else
@@ -879,8 +906,7 @@ int rag_ground_stream_finish(rag_ground_stream *g, rag_buf *release,
     if (g->answer.len > before && release)
         rc = rag_buf_append(release, g->answer.data + before,
                             g->answer.len - before, err);
-    snprintf(out->reason, sizeof out->reason, "%s",
-             g->failed ? g->reason : "");
+    snprintf(out->reason, sizeof out->reason, "%s", g->failed ? g->reason : "");
     if (!rc && g->answer.len) {
         out->verdict = RAG_GROUND_OK;
         rc = rag_buf_steal(&g->answer, &out->answer, NULL, err);

@@ -11,8 +11,8 @@
 
 typedef struct rag_source {
     size_t item, order; /* of which evidence item, its how-manieth sentence */
-    const char *text;   /* borrowed from the passage */
-    size_t start, end;  /* bytes of the document */
+    const char *text; /* borrowed from the passage */
+    size_t start, end; /* bytes of the document */
     rag_facts facts;
 } rag_source;
 
@@ -22,7 +22,7 @@ typedef struct rag_ground_ctx {
     const rag_sentences *sentences;
     rag_facts question;
     rag_facts head[RAG_EVIDENCE_MAX]; /* title and heading of each item */
-    rag_source *source;               /* owned; none of them suspect */
+    rag_source *source; /* owned; none of them suspect */
     size_t n;
 } rag_ground_ctx;
 

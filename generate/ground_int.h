@@ -20,27 +20,27 @@
 typedef enum rag_number_kind {
     RAG_NUMBER_PLAIN,
     RAG_NUMBER_TIME, /* 09:00 */
-    RAG_NUMBER_CODE  /* PPR-9087, 1588-0000, 3/4, 2.1.3 */
+    RAG_NUMBER_CODE /* PPR-9087, 1588-0000, 3/4, 2.1.3 */
 } rag_number_kind;
 
 typedef struct rag_number {
     size_t start, end; /* with unit */
     rag_number_kind kind;
-    char value[40];   /* canonical: no separators, magnitude multiplied out */
-    char unit[16];    /* canonical, "" when none is said */
+    char value[40]; /* canonical: no separators, magnitude multiplied out */
+    char unit[16]; /* canonical, "" when none is said */
     char unit_text[20]; /* as written, for looking it up in a question */
-    uint8_t compare;  /* "at least", 이하, ...: a small number, 0 none */
-    uint8_t half;     /* 1 a.m., 2 p.m. */
-    bool follows;     /* part of the same date or time as the one before */
-    bool range;       /* "3~5": belongs with the one before */
+    uint8_t compare; /* "at least", 이하, ...: a small number, 0 none */
+    uint8_t half; /* 1 a.m., 2 p.m. */
+    bool follows; /* part of the same date or time as the one before */
+    bool range; /* "3~5": belongs with the one before */
 } rag_number;
 
 typedef struct rag_word {
     size_t start, end;
     uint64_t hash; /* of the stem */
     uint64_t loose; /* of the stem without its last final consonant, or 0 */
-    bool content;  /* of the content analysis (else: any reading) */
-    bool strict;   /* a number word or relation: a question does not lend it */
+    bool content; /* of the content analysis (else: any reading) */
+    bool strict; /* a number word or relation: a question does not lend it */
 } rag_word;
 
 typedef struct rag_negation {

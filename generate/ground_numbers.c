@@ -22,92 +22,201 @@ typedef struct unit {
 
 /* Hangul units: the longest that begins the text counts. */
 static const unit KOREAN_UNITS[] = {
-    {"영업일", "bday"},   {"근무일", "bday"},     {"개월", "month"},
-    {"달", "month"},      {"년도", "year"},       {"년", "year"},
-    {"월", "mon"},        {"주일", "week"},       {"주", "week"},
-    {"일", "day"},        {"시간", "hour"},       {"시", "clock"},
-    {"분기", "quarter"},  {"분", "min"},          {"초", "sec"},
-    {"원", "krw"},        {"달러", "usd"},        {"불", "usd"},
-    {"엔", "jpy"},        {"유로", "eur"},        {"위안", "cny"},
-    {"퍼센트포인트", "pp"}, {"퍼센트", "%"},      {"프로", "%"},
-    {"명", "person"},     {"사람", "person"},     {"인", "person"},
-    {"세기", "century"},  {"세대", "generation"}, {"세", "age"},
-    {"살", "age"},        {"건", "case"},         {"회", "time"},
-    {"번", "number"},     {"개소", "place"},      {"개", "piece"},
-    {"장", "sheet"},      {"권", "volume"},       {"대", "machine"},
-    {"층", "floor"},      {"호선", "line"},       {"호", "item"},
-    {"평", "pyeong"},     {"박", "night"},        {"점", "point"},
-    {"배", "times"},      {"조", "article"},      {"항", "clause"},
-    {"목", "subitem"},    {"급", "grade"},        {"등급", "rank"},
-    {"위", "place"},      {"석", "seat"},         {"곳", "place"},
-    {"마리", "animal"},   {"가지", "kind"},       {"단계", "step"},
-    {"종", "kind"},       {"도", "degree"},       {"리터", "l"},
-    {"킬로미터", "km"},   {"센티미터", "cm"},     {"밀리미터", "mm"},
-    {"미터", "m"},        {"킬로그램", "kg"},     {"그램", "g"},
-    {"톤", "t"},          {"페이지", "page"},     {"쪽", "page"},
-    {"글자", "char"},     {"자리", "digit"},      {"자", "char"},
-    {"학년", "schoolyear"}, {"학기", "term"},     {"차례", "time"},
-    {"시리즈", "series"}, {"기가바이트", "gb"},   {"메가바이트", "mb"},
-    {"볼트", "v"},        {"와트", "w"},          {"암페어", "a"},
-    {"킬로", "kg"},       {"여", "odd"},
+    {"영업일", "bday"},
+    {"근무일", "bday"},
+    {"개월", "month"},
+    {"달", "month"},
+    {"년도", "year"},
+    {"년", "year"},
+    {"월", "mon"},
+    {"주일", "week"},
+    {"주", "week"},
+    {"일", "day"},
+    {"시간", "hour"},
+    {"시", "clock"},
+    {"분기", "quarter"},
+    {"분", "min"},
+    {"초", "sec"},
+    {"원", "krw"},
+    {"달러", "usd"},
+    {"불", "usd"},
+    {"엔", "jpy"},
+    {"유로", "eur"},
+    {"위안", "cny"},
+    {"퍼센트포인트", "pp"},
+    {"퍼센트", "%"},
+    {"프로", "%"},
+    {"명", "person"},
+    {"사람", "person"},
+    {"인", "person"},
+    {"세기", "century"},
+    {"세대", "generation"},
+    {"세", "age"},
+    {"살", "age"},
+    {"건", "case"},
+    {"회", "time"},
+    {"번", "number"},
+    {"개소", "place"},
+    {"개", "piece"},
+    {"장", "sheet"},
+    {"권", "volume"},
+    {"대", "machine"},
+    {"층", "floor"},
+    {"호선", "line"},
+    {"호", "item"},
+    {"평", "pyeong"},
+    {"박", "night"},
+    {"점", "point"},
+    {"배", "times"},
+    {"조", "article"},
+    {"항", "clause"},
+    {"목", "subitem"},
+    {"급", "grade"},
+    {"등급", "rank"},
+    {"위", "place"},
+    {"석", "seat"},
+    {"곳", "place"},
+    {"마리", "animal"},
+    {"가지", "kind"},
+    {"단계", "step"},
+    {"종", "kind"},
+    {"도", "degree"},
+    {"리터", "l"},
+    {"킬로미터", "km"},
+    {"센티미터", "cm"},
+    {"밀리미터", "mm"},
+    {"미터", "m"},
+    {"킬로그램", "kg"},
+    {"그램", "g"},
+    {"톤", "t"},
+    {"페이지", "page"},
+    {"쪽", "page"},
+    {"글자", "char"},
+    {"자리", "digit"},
+    {"자", "char"},
+    {"학년", "schoolyear"},
+    {"학기", "term"},
+    {"차례", "time"},
+    {"시리즈", "series"},
+    {"기가바이트", "gb"},
+    {"메가바이트", "mb"},
+    {"볼트", "v"},
+    {"와트", "w"},
+    {"암페어", "a"},
+    {"킬로", "kg"},
+    {"여", "odd"},
 };
 
 /* Latin units and signs: whole words. */
 static const unit LATIN_UNITS[] = {
-    {"business days", "bday"}, {"business day", "bday"},
-    {"working days", "bday"},  {"working day", "bday"},
-    {"calendar days", "cday"}, {"calendar day", "cday"},
-    {"days", "day"},           {"day", "day"},
-    {"weeks", "week"},         {"week", "week"},
-    {"months", "month"},       {"month", "month"},
-    {"years", "year"},         {"year", "year"},
-    {"yrs", "year"},           {"hours", "hour"},
-    {"hour", "hour"},          {"hrs", "hour"},
-    {"hr", "hour"},            {"h", "hour"},
-    {"minutes", "min"},        {"minute", "min"},
-    {"mins", "min"},           {"min", "min"},
-    {"seconds", "sec"},        {"second", "sec"},
-    {"secs", "sec"},           {"sec", "sec"},
-    {"ms", "ms"},              {"milliseconds", "ms"},
-    {"percentage points", "pp"}, {"percentage point", "pp"},
-    {"percent", "%"},          {"per cent", "%"},
-    {"%p", "pp"},              {"%", "%"},
-    {"won", "krw"},            {"krw", "krw"},
-    {"dollars", "usd"},        {"dollar", "usd"},
-    {"usd", "usd"},            {"euros", "eur"},
-    {"euro", "eur"},           {"eur", "eur"},
-    {"yen", "jpy"},            {"jpy", "jpy"},
-    {"pounds", "pound"},       {"pound", "pound"},
-    {"gbp", "gbp"},            {"cents", "cent"},
-    {"km", "km"},              {"kilometers", "km"},
-    {"kilometres", "km"},      {"m", "m"},
-    {"meters", "m"},           {"metres", "m"},
-    {"cm", "cm"},              {"mm", "mm"},
-    {"kg", "kg"},              {"g", "g"},
-    {"mg", "mg"},              {"tons", "t"},
-    {"tonnes", "t"},           {"miles", "mile"},
-    {"mile", "mile"},          {"feet", "foot"},
-    {"ft", "foot"},            {"inches", "inch"},
-    {"inch", "inch"},          {"l", "l"},
-    {"ml", "ml"},              {"v", "v"},
-    {"kv", "kv"},              {"mv", "mv"},
-    {"w", "w"},                {"kw", "kw"},
-    {"kwh", "kwh"},            {"a", "a"},
-    {"ma", "ma"},              {"hz", "hz"},
-    {"khz", "khz"},            {"mhz", "mhz"},
-    {"ghz", "ghz"},            {"kb", "kb"},
-    {"mb", "mb"},              {"gb", "gb"},
-    {"tb", "tb"},              {"mbps", "mbps"},
-    {"gbps", "gbps"},          {"rpm", "rpm"},
-    {"bar", "bar"},            {"°c", "celsius"},
-    {"°f", "fahrenheit"},      {"°", "degree"},
-    {"times", "times"},        {"people", "person"},
-    {"persons", "person"},     {"employees", "employee"},
-    {"st", "ord"},             {"nd", "ord"},
-    {"rd", "ord"},             {"th", "ord"},
-    {"century", "century"},    {"nights", "night"},
-    {"night", "night"},        {"floor", "floor"},
-    {"pages", "page"},         {"points", "point"},
+    {"business days", "bday"},
+    {"business day", "bday"},
+    {"working days", "bday"},
+    {"working day", "bday"},
+    {"calendar days", "cday"},
+    {"calendar day", "cday"},
+    {"days", "day"},
+    {"day", "day"},
+    {"weeks", "week"},
+    {"week", "week"},
+    {"months", "month"},
+    {"month", "month"},
+    {"years", "year"},
+    {"year", "year"},
+    {"yrs", "year"},
+    {"hours", "hour"},
+    {"hour", "hour"},
+    {"hrs", "hour"},
+    {"hr", "hour"},
+    {"h", "hour"},
+    {"minutes", "min"},
+    {"minute", "min"},
+    {"mins", "min"},
+    {"min", "min"},
+    {"seconds", "sec"},
+    {"second", "sec"},
+    {"secs", "sec"},
+    {"sec", "sec"},
+    {"ms", "ms"},
+    {"milliseconds", "ms"},
+    {"percentage points", "pp"},
+    {"percentage point", "pp"},
+    {"percent", "%"},
+    {"per cent", "%"},
+    {"%p", "pp"},
+    {"%", "%"},
+    {"won", "krw"},
+    {"krw", "krw"},
+    {"dollars", "usd"},
+    {"dollar", "usd"},
+    {"usd", "usd"},
+    {"euros", "eur"},
+    {"euro", "eur"},
+    {"eur", "eur"},
+    {"yen", "jpy"},
+    {"jpy", "jpy"},
+    {"pounds", "pound"},
+    {"pound", "pound"},
+    {"gbp", "gbp"},
+    {"cents", "cent"},
+    {"km", "km"},
+    {"kilometers", "km"},
+    {"kilometres", "km"},
+    {"m", "m"},
+    {"meters", "m"},
+    {"metres", "m"},
+    {"cm", "cm"},
+    {"mm", "mm"},
+    {"kg", "kg"},
+    {"g", "g"},
+    {"mg", "mg"},
+    {"tons", "t"},
+    {"tonnes", "t"},
+    {"miles", "mile"},
+    {"mile", "mile"},
+    {"feet", "foot"},
+    {"ft", "foot"},
+    {"inches", "inch"},
+    {"inch", "inch"},
+    {"l", "l"},
+    {"ml", "ml"},
+    {"v", "v"},
+    {"kv", "kv"},
+    {"mv", "mv"},
+    {"w", "w"},
+    {"kw", "kw"},
+    {"kwh", "kwh"},
+    {"a", "a"},
+    {"ma", "ma"},
+    {"hz", "hz"},
+    {"khz", "khz"},
+    {"mhz", "mhz"},
+    {"ghz", "ghz"},
+    {"kb", "kb"},
+    {"mb", "mb"},
+    {"gb", "gb"},
+    {"tb", "tb"},
+    {"mbps", "mbps"},
+    {"gbps", "gbps"},
+    {"rpm", "rpm"},
+    {"bar", "bar"},
+    {"°c", "celsius"},
+    {"°f", "fahrenheit"},
+    {"°", "degree"},
+    {"times", "times"},
+    {"people", "person"},
+    {"persons", "person"},
+    {"employees", "employee"},
+    {"st", "ord"},
+    {"nd", "ord"},
+    {"rd", "ord"},
+    {"th", "ord"},
+    {"century", "century"},
+    {"nights", "night"},
+    {"night", "night"},
+    {"floor", "floor"},
+    {"pages", "page"},
+    {"points", "point"},
 };
 
 static const unit CURRENCY[] = {
@@ -150,6 +259,20 @@ static bool is_hangul(const char *s, size_t n) {
     return cp >= 0xAC00 && cp <= 0xD7A3;
 }
 
+/* No Hangul follows, or only what a particle or copula begins with. */
+static bool word_ends(const char *s, size_t n) {
+    static const char *const NEXT[] = {
+        "은", "는", "이", "가", "을", "를", "의", "에", "도", "만",
+        "로", "으", "까", "부", "과", "와", "입", "씩", "미", "초",
+        "간", "전", "후", "내", "당", "짜", "보", "정", "인", "어"};
+    if (!is_hangul(s, n))
+        return true;
+    for (size_t i = 0; i < sizeof NEXT / sizeof NEXT[0]; i++)
+        if (starts(s, n, NEXT[i]))
+            return true;
+    return false;
+}
+
 static size_t skip_spaces(const char *s, size_t i, size_t n) {
     while (i < n && s[i] == ' ')
         i++;
@@ -179,12 +302,15 @@ typedef struct comparison {
 
 /* Behind a Korean number, or behind its unit. */
 static const comparison CMP_BEHIND[] = {
-    {"이상", CMP_AT_LEAST}, {"이하", CMP_AT_MOST}, {"미만", CMP_LESS},
-    {"초과", CMP_MORE},     {"이내", CMP_WITHIN},  {"안에", CMP_WITHIN},
-    {"내에", CMP_WITHIN},   {"이전", CMP_BEFORE},  {"전까지", CMP_BEFORE},
-    {"전에", CMP_BEFORE},   {"전", CMP_BEFORE},    {"이후", CMP_AFTER},
-    {"후에", CMP_AFTER},    {"뒤에", CMP_AFTER},   {"후", CMP_AFTER},
-    {"뒤", CMP_AFTER},      {"까지", CMP_UNTIL},   {"부터", CMP_FROM},
+    {"이상", CMP_AT_LEAST},    {"이하", CMP_AT_MOST},
+    {"미만", CMP_LESS},        {"초과", CMP_MORE},
+    {"이내", CMP_WITHIN},      {"안에", CMP_WITHIN},
+    {"내에", CMP_WITHIN},      {"이전", CMP_BEFORE},
+    {"전까지", CMP_BEFORE},    {"전에", CMP_BEFORE},
+    {"전", CMP_BEFORE},        {"이후", CMP_AFTER},
+    {"후에", CMP_AFTER},       {"뒤에", CMP_AFTER},
+    {"후", CMP_AFTER},         {"뒤", CMP_AFTER},
+    {"까지", CMP_UNTIL},       {"부터", CMP_FROM},
     {"or more", CMP_AT_LEAST}, {"or less", CMP_AT_MOST},
     {"or fewer", CMP_AT_MOST}, {"or older", CMP_AT_LEAST},
     {"or later", CMP_AFTER},   {"or earlier", CMP_BEFORE},
@@ -193,22 +319,38 @@ static const comparison CMP_BEHIND[] = {
 
 /* Before an English number; longer ones first. */
 static const comparison CMP_FRONT[] = {
-    {"no more than", CMP_AT_MOST},  {"not more than", CMP_AT_MOST},
-    {"no less than", CMP_AT_LEAST}, {"not less than", CMP_AT_LEAST},
-    {"no later than", CMP_UNTIL},   {"no fewer than", CMP_AT_LEAST},
-    {"a maximum of", CMP_AT_MOST},  {"a minimum of", CMP_AT_LEAST},
-    {"at least", CMP_AT_LEAST},     {"at most", CMP_AT_MOST},
-    {"up to", CMP_AT_MOST},         {"more than", CMP_MORE},
-    {"less than", CMP_LESS},        {"fewer than", CMP_LESS},
-    {"greater than", CMP_MORE},     {"exceeding", CMP_MORE},
-    {"exceeds", CMP_MORE},          {"over", CMP_MORE},
-    {"above", CMP_MORE},            {"under", CMP_LESS},
-    {"below", CMP_LESS},            {"within", CMP_WITHIN},
-    {"before", CMP_BEFORE},         {"after", CMP_AFTER},
-    {"until", CMP_UNTIL},           {"till", CMP_UNTIL},
-    {"by", CMP_UNTIL},              {"since", CMP_FROM},
-    {"from", CMP_FROM},             {"최대", CMP_AT_MOST},
-    {"최소", CMP_AT_LEAST},         {"최고", CMP_AT_MOST},
+    {"no more than", CMP_AT_MOST},
+    {"not more than", CMP_AT_MOST},
+    {"no less than", CMP_AT_LEAST},
+    {"not less than", CMP_AT_LEAST},
+    {"no later than", CMP_UNTIL},
+    {"no fewer than", CMP_AT_LEAST},
+    {"a maximum of", CMP_AT_MOST},
+    {"a minimum of", CMP_AT_LEAST},
+    {"at least", CMP_AT_LEAST},
+    {"at most", CMP_AT_MOST},
+    {"up to", CMP_AT_MOST},
+    {"more than", CMP_MORE},
+    {"less than", CMP_LESS},
+    {"fewer than", CMP_LESS},
+    {"greater than", CMP_MORE},
+    {"exceeding", CMP_MORE},
+    {"exceeds", CMP_MORE},
+    {"over", CMP_MORE},
+    {"above", CMP_MORE},
+    {"under", CMP_LESS},
+    {"below", CMP_LESS},
+    {"within", CMP_WITHIN},
+    {"before", CMP_BEFORE},
+    {"after", CMP_AFTER},
+    {"until", CMP_UNTIL},
+    {"till", CMP_UNTIL},
+    {"by", CMP_UNTIL},
+    {"since", CMP_FROM},
+    {"from", CMP_FROM},
+    {"최대", CMP_AT_MOST},
+    {"최소", CMP_AT_LEAST},
+    {"최고", CMP_AT_MOST},
 };
 
 static uint8_t compare_behind(const char *s, size_t i, size_t n) {
@@ -256,8 +398,7 @@ static size_t read_decimal(const char *s, size_t i, size_t n, decimal *d,
             i++;
         } else if (s[i] == ',' && i > from && i + 3 < n + 0 &&
                    is_digit(s[i + 1]) && is_digit(s[i + 2]) &&
-                   is_digit(s[i + 3]) &&
-                   !(i + 4 < n && is_digit(s[i + 4]))) {
+                   is_digit(s[i + 3]) && !(i + 4 < n && is_digit(s[i + 4]))) {
             i++;
         } else {
             break;
@@ -346,8 +487,11 @@ static size_t english_magnitude(const char *s, size_t n, int *power) {
     static const struct {
         const char *text;
         int power;
-    } M[] = {{"hundred", 2}, {"thousand", 3}, {"million", 6},
-             {"billion", 9}, {"trillion", 12}};
+    } M[] = {{"hundred", 2},
+             {"thousand", 3},
+             {"million", 6},
+             {"billion", 9},
+             {"trillion", 12}};
     size_t sp = skip_spaces(s, 0, n);
     for (size_t k = 0; k < 5; k++) {
         size_t len = strlen(M[k].text);
@@ -419,9 +563,9 @@ static size_t read_unit(const char *s, size_t i, size_t n, rag_number *x) {
         size_t len = strlen(u->text);
         if (len <= best || !starts(s + at, n - at, u->text))
             continue;
-        /* Behind a space only a unit that stands for itself: "3 분" but not
-         * "3 인사팀". */
-        if (at > i && is_hangul(s + at + len, n - at - len) && len == 3)
+        /* Behind a space only a unit that stands for itself: "3 분", "3
+         * 분은" but not "3 인사팀". */
+        if (at > i && len == 3 && !word_ends(s + at + len, n - at - len))
             continue;
         best = len;
         set_unit(x, u->name, s + at, len);
@@ -571,8 +715,8 @@ static bool read_joined_date(rag_facts *f, const char *s, size_t from,
                              size_t to, const shape *h) {
     static const char *const NAME[] = {"year", "mon", "day"};
     if (h->letters || h->n != 3 || h->groups[0] != 4 || h->groups[1] > 2 ||
-        h->groups[2] > 2 || !(h->mark == '-' || h->mark == '.' ||
-                              h->mark == '/'))
+        h->groups[2] > 2 ||
+        !(h->mark == '-' || h->mark == '.' || h->mark == '/'))
         return false;
     size_t i = from;
     for (int k = 0; k < 3; k++) {
@@ -593,8 +737,6 @@ static void finish_number(rag_facts *f, rag_number *x, size_t from,
         read_currency(s, from, x);
     size_t e = read_unit(s, end, n, x);
     read_half(s, from, e, n, x);
-    if (x->half) { /* "9 a.m.": nothing more is a unit */
-    }
     if (!x->compare)
         x->compare = compare_behind(s, e, n);
     if (!x->compare)
@@ -664,7 +806,8 @@ static size_t read_number(rag_facts *f, size_t i) {
         set_code(x, s, i, e, false); /* 0123 is no number to count with */
     else
         write_value(&d, x->value);
-    if (i && s[i - 1] == '-' && (i == 1 || s[i - 2] == ' ' || s[i - 2] == '(')) {
+    if (i && s[i - 1] == '-' &&
+        (i == 1 || s[i - 2] == ' ' || s[i - 2] == '(')) {
         char v[40];
         snprintf(v, sizeof v, "-%.38s", x->value);
         memcpy(x->value, v, sizeof v);
@@ -683,8 +826,8 @@ code:
 /* ---- runs ---------------------------------------------------------------------- */
 
 static bool dateish(const rag_number *x) {
-    static const char *const U[] = {"year", "mon", "day", "clock", "min",
-                                    "sec"};
+    static const char *const U[] = {"year",  "mon", "day",
+                                    "clock", "min", "sec"};
     if (x->kind == RAG_NUMBER_TIME)
         return true;
     for (size_t k = 0; k < sizeof U / sizeof U[0]; k++)
@@ -831,8 +974,8 @@ static bool question_says(const rag_facts *q, const rag_number *x) {
         return true;
     if (strcmp(x->unit, "krw") == 0 || strcmp(x->unit, "usd") == 0 ||
         strcmp(x->unit, "eur") == 0)
-        return strstr(t, "얼마") || strstr(t, "금액") || strstr(t, "how much") ||
-               strstr(t, "price") || strstr(t, "cost");
+        return strstr(t, "얼마") || strstr(t, "금액") ||
+               strstr(t, "how much") || strstr(t, "price") || strstr(t, "cost");
     if (strcmp(x->unit, "day") == 0)
         return strstr(t, "며칠") || strstr(t, "몇일") || strstr(t, "when");
     if (strcmp(x->unit, "year") == 0)
@@ -867,8 +1010,7 @@ bool rag_numbers_have(const rag_facts *b, const rag_facts *a, size_t i,
             const rag_number *x = &a->number[i + k], *y = &b->number[j + k];
             same = same_number(y, x, question);
             if (k > 0)
-                same = same && (y->follows || y->range) &&
-                       y->range == x->range;
+                same = same && (y->follows || y->range) && y->range == x->range;
         }
         if (!same)
             continue;

@@ -26,25 +26,25 @@
 /* Words that a question does not lend to an answer: spelled-out numbers and
  * relations. The term analysis takes many of them for stop words. */
 static const char *const STRICT[] = {
-    "one",     "two",     "three",    "four",    "five",   "six",
-    "seven",   "eight",   "nine",     "ten",     "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "twenty", "thirty",
-    "forty",   "fifty",   "sixty",    "ninety",  "hundred", "thousand",
-    "million", "billion", "half",     "double",  "twice",  "once",
-    "third",   "quarter", "dozen",    "first",   "second", "before",
-    "after",   "above",   "below",    "under",   "over",   "until",
-    "within",  "only",    "all",      "every",   "each",   "both",
-    "most",    "more",    "less",     "least",   "fewer",  "between",
-    "always",  "sometimes", "optional", "during", "except", "either",
+    "one",      "two",       "three",    "four",    "five",    "six",
+    "seven",    "eight",     "nine",     "ten",     "eleven",  "twelve",
+    "thirteen", "fourteen",  "fifteen",  "sixteen", "twenty",  "thirty",
+    "forty",    "fifty",     "sixty",    "ninety",  "hundred", "thousand",
+    "million",  "billion",   "half",     "double",  "twice",   "once",
+    "third",    "quarter",   "dozen",    "first",   "second",  "before",
+    "after",    "above",     "below",    "under",   "over",    "until",
+    "within",   "only",      "all",      "every",   "each",    "both",
+    "most",     "more",      "less",     "least",   "fewer",   "between",
+    "always",   "sometimes", "optional", "during",  "except",  "either",
 };
 
 static const char *const STRICT_KO[] = {
-    "한",   "두",   "세",   "네",   "다섯", "여섯",   "일곱", "여덟",
-    "아홉", "열",   "스무", "하루", "이틀", "사흘",   "나흘", "닷새",
-    "열흘", "보름", "반",   "절반", "두배", "전",     "후",   "전에",
-    "후에", "모든", "모두", "각각", "매일", "매월",   "매년", "매주",
+    "한",   "두",   "세",   "네",     "다섯", "여섯", "일곱", "여덟",
+    "아홉", "열",   "스무", "하루",   "이틀", "사흘", "나흘", "닷새",
+    "열흘", "보름", "반",   "절반",   "두배", "전",   "후",   "전에",
+    "후에", "모든", "모두", "각각",   "매일", "매월", "매년", "매주",
     "항상", "가끔", "일부", "반드시", "최대", "최소", "이전", "이후",
-    "이상", "이하", "미만", "초과", "이내", "전부",
+    "이상", "이하", "미만", "초과",   "이내", "전부",
 };
 
 static bool among(const char *const *list, size_t n, const char *s,
@@ -99,7 +99,10 @@ static int on_word(void *user, const rag_term *t) {
     word_sink *k = user;
     if (t->kind == RAG_TERM_BIGRAM || t->kind == RAG_TERM_NUMBER ||
         t->kind == RAG_TERM_PART || has_digit(t->text, t->len))
-        return 0; /* numbers are compared as numbers */
+        return 0; /* numbers are compared as numbers, with their units */
+    for (size_t i = 0; i < k->f->nnumbers; i++)
+        if (t->start < k->f->number[i].end && t->end > k->f->number[i].start)
+            return 0;
     add_word(k->f, (rag_word){.start = t->start,
                               .end = t->end,
                               .hash = rag_hash_fast(t->text, t->len),
@@ -163,8 +166,7 @@ int rag_words_scan(rag_facts *f, rag_error *err) {
     return rc;
 }
 
-bool rag_words_have(const rag_facts *b, const rag_facts *a,
-                    const rag_word *w) {
+bool rag_words_have(const rag_facts *b, const rag_facts *a, const rag_word *w) {
     for (size_t i = 0; i < b->nwords; i++)
         if (b->word[i].hash == w->hash ||
             (!w->strict && w->loose && b->word[i].loose == w->loose))
@@ -201,16 +203,16 @@ static bool ends(const char *s, size_t n, const char *w) {
 
 static bool korean_negation(const char *t, size_t n, bool *adnominal) {
     static const char *const INSIDE[] = {
-        "않",   "없",       "아닙",   "아니",   "아닌",   "아닐",
-        "금지", "불가",     "불허",   "제외",   "미포함", "안됩",
-        "안되", "안돼",     "안된",   "말아",   "마세요", "마십",
-        "마시", "말고",     "말것",   "아녜",   "아녀",   "불필요",
-        "거절", "미해당",   "비해당", "불인정", "미지급", "못합",
-        "못한", "못하",     "못할",   "못했",   "못됩",   "면제"};
+        "않",   "없",     "아닙",   "아니",   "아닌",   "아닐",
+        "금지", "불가",   "불허",   "제외",   "미포함", "안됩",
+        "안되", "안돼",   "안된",   "말아",   "마세요", "마십",
+        "마시", "말고",   "말것",   "아녜",   "아녀",   "불필요",
+        "거절", "미해당", "비해당", "불인정", "미지급", "못합",
+        "못한", "못하",   "못할",   "못했",   "못됩",   "면제"};
     static const char *const NOUN_ENDS[] = {
-        "않은", "않는", "않을", "없는", "없을", "아닌", "아닐",
-        "금지된", "제외한", "제외된", "못한", "못하는", "못할", "불가능한",
-        "불가한", "안되는", "안된", "금지하는", "제외하는"};
+        "않은",   "않는",   "않을",   "없는",     "없을",    "아닌", "아닐",
+        "금지된", "제외한", "제외된", "못한",     "못하는",  "못할", "불가능한",
+        "불가한", "안되는", "안된",   "금지하는", "제외하는"};
     static const char *const NOT[] = {"못지않", "아니라면", "끊임없"};
     bool yes = n == 3 && (memcmp(t, "안", 3) == 0 || memcmp(t, "못", 3) == 0);
     for (size_t i = 0; i < COUNT(NOT); i++)
@@ -226,13 +228,14 @@ static bool korean_negation(const char *t, size_t n, bool *adnominal) {
 
 static bool english_negation(const char *s, size_t n, size_t i, size_t e) {
     static const char *const WORD[] = {
-        "not",     "no",      "never",   "cannot",  "without",   "none",
-        "nor",     "neither", "nobody",  "nothing", "nowhere",   "unless",
-        "except",  "unable",  "excluding", "excluded", "excludes",
-        "prohibited", "forbidden", "ineligible", "refuse", "refused",
-        "denied",  "barely",  "hardly",  "fails",   "failed",    "lack",
-        "lacks",   "dont",    "doesnt",  "cant",    "wont",      "isnt",
-        "unavailable", "invalid", "impossible", "disallowed"};
+        "not",      "no",         "never",      "cannot",    "without",
+        "none",     "nor",        "neither",    "nobody",    "nothing",
+        "nowhere",  "unless",     "except",     "unable",    "excluding",
+        "excluded", "excludes",   "prohibited", "forbidden", "ineligible",
+        "refuse",   "refused",    "denied",     "barely",    "hardly",
+        "fails",    "failed",     "lack",       "lacks",     "dont",
+        "doesnt",   "cant",       "wont",       "isnt",      "unavailable",
+        "invalid",  "impossible", "disallowed"};
     const char *t = s + i;
     size_t len = e - i;
     if (len > 3 && (ends(t, len, "n't") || ends(t, len, "n\xE2\x80\x99t")))
@@ -265,8 +268,7 @@ void rag_negations_scan(rag_facts *f) {
             if (f->nnegations == RAG_FACT_NEGATIONS_MAX)
                 f->full = true;
             else
-                f->negation[f->nnegations++] =
-                    (rag_negation){i, e, adnominal};
+                f->negation[f->nnegations++] = (rag_negation){i, e, adnominal};
         }
         i = e;
     }
@@ -284,16 +286,15 @@ unsigned rag_negations_in(const rag_facts *f, size_t start, size_t end) {
 /* The eojeol t ends a clause. */
 static bool korean_connective(const char *t, size_t n) {
     static const char *const END[] = {
-        "으면",   "하면",     "되면",   "이면",   "라면",   "다면",
-        "리면",   "오면",     "나면",   "보면",   "시면",   "지면",
-        "으며",   "하며",     "되며",   "이며",   "지며",   "있으며",
-        "없으며", "지만",     "는데",   "은데",   "인데",   "하고",
-        "되고",   "있고",     "없고",   "않고",   "이고",   "지고",
-        "받고",   "으나",     "하나",   "되나",   "거나",   "어서",
-        "아서",   "해서",     "하여",   "되어",   "므로",   "니까",
-        "더라도", "라도",     "경우",   "경우에", "경우에는", "경우는",
-        "때는",   "때에는",   "때에",   "후에",   "뒤에",   "다음",
-        "아니라", "아니고",   "하되",   "되지",   "다가",   "도록"};
+        "으면",   "하면", "되면", "이면",   "라면",     "다면",   "리면",
+        "오면",   "나면", "보면", "시면",   "지면",     "으며",   "하며",
+        "되며",   "이며", "지며", "있으며", "없으며",   "지만",   "는데",
+        "은데",   "인데", "하고", "되고",   "있고",     "없고",   "않고",
+        "이고",   "지고", "받고", "으나",   "하나",     "되나",   "거나",
+        "어서",   "아서", "해서", "하여",   "되어",     "므로",   "니까",
+        "더라도", "라도", "경우", "경우에", "경우에는", "경우는", "때는",
+        "때에는", "때에", "후에", "뒤에",   "다음",     "아니라", "아니고",
+        "하되",   "되지", "다가", "도록"};
     for (size_t i = 0; i < COUNT(END); i++)
         if (ends(t, n, END[i]))
             return true;
@@ -305,9 +306,8 @@ static bool english_conjunction(const char *s, size_t i, size_t e) {
                                          "because", "whereas",  "while",
                                          "however", "otherwise"};
     static const char *const BEHIND_COMMA[] = {
-        "and", "or",    "which", "who", "so",   "if",  "when", "as",
-        "then", "it",   "he",    "she", "they", "we",  "you",  "i",
-        "since", "where"};
+        "and", "or", "which", "who",  "so", "if",  "when", "as",    "then",
+        "it",  "he", "she",   "they", "we", "you", "i",    "since", "where"};
     if (among(ALWAYS, COUNT(ALWAYS), s + i, e - i))
         return true;
     size_t k = i;
@@ -356,14 +356,14 @@ void rag_clause_around(const rag_facts *f, size_t *start, size_t *end) {
 /* ---- predicates and stances ---------------------------------------------------------- */
 
 bool rag_facts_predicative(const rag_facts *f) {
-    static const char *const KO[] = {"다",   "요",   "죠",   "까",   "음",
-                                     "함",   "됨",   "임",   "불가", "가능",
+    static const char *const KO[] = {"다",     "요",   "죠",   "까",   "음",
+                                     "함",     "됨",   "임",   "불가", "가능",
                                      "불가능", "없음", "있음", "금지", "필요",
                                      "불필요", "해당", "제외"};
     static const char *const EN[] = {
-        "is",  "are",  "was",  "were", "be",    "can",   "may",  "must",
-        "should", "will", "would", "could", "do", "does", "did",  "has",
-        "have", "had",  "need", "needs", "cannot", "shall", "might"};
+        "is",     "are",  "was",   "were",  "be",     "can",   "may",  "must",
+        "should", "will", "would", "could", "do",     "does",  "did",  "has",
+        "have",   "had",  "need",  "needs", "cannot", "shall", "might"};
     const char *s = f->text.data;
     size_t n = f->text.len;
     while (n && strchr(" .!?)\"'", s[n - 1]))
@@ -392,15 +392,14 @@ int rag_facts_stance(const rag_facts *f, size_t *len) {
     static const struct {
         const char *text;
         int what;
-    } S[] = {{"yes", 1},    {"no", -1},       {"네", 1},    {"예", 1},
-             {"아니요", -1}, {"아니오", -1}, {"아뇨", -1}, {"그렇습니다", 1},
-             {"맞습니다", 1}};
+    } S[] = {{"yes", 1},   {"no", -1},        {"네", 1},
+             {"예", 1},    {"아니요", -1},    {"아니오", -1},
+             {"아뇨", -1}, {"그렇습니다", 1}, {"맞습니다", 1}};
     const char *s = f->text.data;
     size_t n = f->text.len;
     for (size_t i = 0; i < COUNT(S); i++) {
         size_t k = strlen(S[i].text);
-        if (!begins(s, n, S[i].text) ||
-            (k < n && !strchr(",. !?", s[k])))
+        if (!begins(s, n, S[i].text) || (k < n && !strchr(",. !?", s[k])))
             continue;
         /* "no fee applies" is no stance, "no, ..." is. */
         if (S[i].what < 0 && k == 2 && k < n && s[k] == ' ')
