@@ -94,7 +94,7 @@ static const key KEYS[] = {
     {"answer.evidence_tokens", KEY_INT, AT(evidence_tokens), "300", 32, 8192,
      LIVE},
     {"answer.faq", KEY_BOOL, AT(faq), "yes", 0, 0, LIVE},
-    {"answer.faq_cosine", KEY_NUM, AT(faq_cosine), "0.88", 0, 1, LIVE},
+    {"answer.faq_cosine", KEY_NUM, AT(faq_cosine), "0.85", 0, 1, LIVE},
     {"answer.gate", KEY_NUM, AT(gate), "0.35", 0, 1, LIVE},
 
     {"log.level", KEY_STR, AT(log_level), "info", 0, 8, LIVE},

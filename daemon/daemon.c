@@ -29,7 +29,7 @@ struct rag_daemon {
     rag_listeners listeners;
     rag_encoder *encoder;
     rag_encoder_info encoder_info;
-    rag_store *store;
+    rag_serving *store;
     rag_sentences *sentences;
     rag_card *card;
     rag_generator *generator;
@@ -204,14 +204,14 @@ static int start_encoder(rag_daemon *d, rag_error *err) {
 }
 
 static int start_store(rag_daemon *d, rag_error *err) {
-    rag_store_options opt = {
+    rag_serving_options opt = {
         .dir = d->config->data,
         .index = {.fingerprint = {.dim = d->encoder_info.dim,
                                   .encoder = d->encoder_info.fingerprint,
                                   .model = d->encoder_info.name}},
         .refresh_ms = d->config->refresh_ms};
-    int rc = rag_store_open(&opt, &d->store, err);
-    return rc ? rc : rag_store_watch(d->store, err);
+    int rc = rag_serving_open(&opt, &d->store, err);
+    return rc ? rc : rag_serving_watch(d->store, err);
 }
 
 static int start_card(rag_daemon *d, rag_error *err) {
@@ -331,7 +331,7 @@ void rag_daemon_stop(rag_daemon *d) {
     rag_card_free(d->card);
     remove_run_dir(d->run_dir);
     free(d->run_dir);
-    rag_store_close(d->store);
+    rag_serving_close(d->store);
     rag_encoder_close(d->encoder);
     rag_sentences_close(d->sentences);
     rag_listeners_close(&d->listeners);
@@ -363,7 +363,7 @@ void rag_daemon_tick(rag_daemon *d) {
 
 void rag_daemon_describe(rag_daemon *d, char *out, size_t cap) {
     rag_error why = {0};
-    bool index = rag_store_ready(d->store, &why);
+    bool index = rag_serving_ready(d->store, &why);
     const char *generator = "off";
     if (d->generator) {
         rag_generator_status s;

@@ -25,6 +25,18 @@
 /* What is left of a Hangul run once the entry's pieces are out may hold only
  * these. Longest first where one begins another. */
 static const char *const LIGHT[] = {
+    "얼마인가요",
+    "얼마예요",
+    "얼마인지",
+    "얼마나",
+    "얼마",
+    "언제",
+    "어디서",
+    "어디",
+    "누구",
+    "누가",
+    "왜",
+    "며칠",
     "알려주시겠어요",
     "알려주실수있나요",
     "가르쳐주세요",
@@ -251,35 +263,76 @@ typedef struct number {
 } number;
 
 typedef struct numbers {
-    const char *base;
-    size_t len;
     number of[ITEMS_MAX];
     size_t n;
 } numbers;
 
-static int on_number(void *user, const rag_term *t) {
-    numbers *ns = user;
-    if ((t->kind != RAG_TERM_NUMBER && t->kind != RAG_TERM_CODE) ||
-        ns->n == ITEMS_MAX)
-        return 0;
-    number *x = &ns->of[ns->n++];
-    size_t n = t->len < RAG_TERM_MAX ? t->len : RAG_TERM_MAX;
-    memcpy(x->digits, t->text, n);
-    x->digits[n] = '\0';
-    x->unit[0] = '\0';
-    size_t at = t->end;
-    while (at < ns->len && ns->base[at] == ' ')
-        at++;
-    if (at < ns->len && t->kind == RAG_TERM_NUMBER) {
-        uint32_t cp;
-        size_t k = rag_utf8_next(ns->base + at, ns->len - at, &cp);
-        rag_char_class c = rag_unicode_class(cp);
-        if (cp == '%' || c == RAG_CHAR_HANGUL) {
-            memcpy(x->unit, ns->base + at, k);
-            x->unit[k] = '\0';
-        }
+static bool digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+static bool letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Digits with separators between them ("1,000" "3.5" "1588-0000"): their
+ * length. */
+static size_t number_length(const char *s) {
+    size_t n = 0;
+    while (digit(s[n]) ||
+           (n && strchr(",.-:/", s[n]) && s[n] && digit(s[n + 1])))
+        n++;
+    return n;
+}
+
+/* A word of letters, digits and hyphens with a digit in it ("PPR-9087"). */
+static size_t code_length(const char *s) {
+    size_t n = 0;
+    bool digits = false;
+    while (letter(s[n]) || digit(s[n]) ||
+           (n && s[n] == '-' && (letter(s[n + 1]) || digit(s[n + 1])))) {
+        digits = digits || digit(s[n]);
+        n++;
     }
-    return 0;
+    return digits ? n : 0;
+}
+
+static void number_add(numbers *ns, const char *s, size_t n, bool unit) {
+    if (ns->n == ITEMS_MAX)
+        return;
+    number *x = &ns->of[ns->n++];
+    size_t k = 0;
+    for (size_t i = 0; i < n && k < sizeof x->digits - 1; i++)
+        if (s[i] != ',')
+            x->digits[k++] = letter(s[i]) ? (char)(s[i] | 0x20) : s[i];
+    x->digits[k] = '\0';
+    x->unit[0] = '\0';
+    const char *at = s + n;
+    while (*at == ' ')
+        at++;
+    uint32_t cp = 0;
+    size_t len = unit && *at ? rag_utf8_next(at, strlen(at), &cp) : 0;
+    if (len && (cp == '%' || rag_unicode_class(cp) == RAG_CHAR_HANGUL)) {
+        memcpy(x->unit, at, len);
+        x->unit[len] = '\0';
+    }
+}
+
+/* s is cleaned: full-width digits are plain ones. */
+static void numbers_find(const char *s, numbers *ns) {
+    for (size_t i = 0; s[i];) {
+        size_t n = digit(s[i]) ? number_length(s + i) : 0;
+        size_t code = letter(s[i]) ? code_length(s + i) : 0;
+        if (n)
+            number_add(ns, s + i, n, true);
+        else if (code)
+            number_add(ns, s + i, code, false);
+        n = n ? n : code;
+        if (!n && letter(s[i]))
+            while (letter(s[i + n]))
+                n++;
+        i += n ? n : 1;
+    }
 }
 
 /* Sides agree when each number of a occurs in b with the same unit, where
@@ -304,25 +357,17 @@ static int check_numbers(const char *q, const char *e, rag_guard_result *out,
     if (!a)
         return rag_error_set(err, RAG_E_NOMEM, "no memory to compare numbers");
     numbers *b = a + 1;
-    a->base = q;
-    a->len = strlen(q);
-    b->base = e;
-    b->len = strlen(e);
-    int rc = rag_terms_each(q, a->len, on_number, a, err);
-    if (!rc)
-        rc = rag_terms_each(e, b->len, on_number, b, err);
-    if (!rc) {
-        const number *x = number_missing(a, b), *y = number_missing(b, a);
-        if (x)
-            say(out, RAG_GUARD_OTHER, "number", x->digits, strlen(x->digits));
-        else if (y && a->n)
-            say(out, RAG_GUARD_OTHER, "number", y->digits, strlen(y->digits));
-        else if (y && out->verdict == RAG_GUARD_SAME)
-            say(out, RAG_GUARD_VAGUE, "left open", y->digits,
-                strlen(y->digits));
-    }
+    numbers_find(q, a);
+    numbers_find(e, b);
+    const number *x = number_missing(a, b), *y = number_missing(b, a);
+    if (x)
+        say(out, RAG_GUARD_OTHER, "number", x->digits, strlen(x->digits));
+    else if (y && a->n)
+        say(out, RAG_GUARD_OTHER, "number", y->digits, strlen(y->digits));
+    else if (y && out->verdict == RAG_GUARD_SAME)
+        say(out, RAG_GUARD_VAGUE, "left open", y->digits, strlen(y->digits));
     free(a);
-    return rc;
+    return 0;
 }
 
 /* ---- 3 and 4. words ---------------------------------------------------------------- */
@@ -431,8 +476,8 @@ typedef struct words {
 static int on_word(void *user, const rag_term *t) {
     words *ws = user;
     bool latin = t->len && (unsigned char)t->text[0] < 0x80;
-    if ((t->kind != RAG_TERM_WORD && t->kind != RAG_TERM_CODE) || !latin ||
-        ws->n == ITEMS_MAX)
+    /* Codes have been compared with the numbers. */
+    if (t->kind != RAG_TERM_WORD || !latin || ws->n == ITEMS_MAX)
         return 0;
     size_t n = t->len < RAG_TERM_MAX ? t->len : RAG_TERM_MAX;
     memcpy(ws->of[ws->n], t->text, n);

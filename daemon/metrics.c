@@ -140,9 +140,9 @@ static int print_parts(rag_pipeline *p, rag_buf *b, rag_error *err) {
     rag_index *ix = NULL;
     rag_index_stats s = {0};
     int rc = 0;
-    if (rag_store_borrow(parts->store, &ix, NULL) == 0) {
+    if (rag_serving_borrow(parts->store, &ix, NULL) == 0) {
         rag_index_describe(ix, &s, NULL);
-        rag_store_return(parts->store, ix);
+        rag_serving_return(parts->store, ix);
     }
     if ((rc = single(b, "ragd_index_generation", "gauge", "Index generation.",
                      (double)s.generation, err)) ||

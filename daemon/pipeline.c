@@ -283,12 +283,12 @@ int rag_pipeline_ask(rag_pipeline *p, const rag_ask *ask, rag_answer *out,
         a.lang = strcmp(a.config->language, "en") == 0 ? "en" : "ko";
     out->lang = a.lang;
     if ((rc = rag_str_dup(rag_buf_str(&a.question), &out->question, err)) ||
-        (rc = rag_store_borrow(p->parts.store, &a.index, err)))
+        (rc = rag_serving_borrow(p->parts.store, &a.index, err)))
         goto out;
     rc = run_steps(&a, err);
     out->ms.total = rag_clock_ms() - a.started_ms;
 out:
-    rag_store_return(p->parts.store, a.index);
+    rag_serving_return(p->parts.store, a.index);
     rag_index_result_free(&a.exact);
     rag_index_result_free(&a.near);
     rag_index_result_free(&a.found);
@@ -310,7 +310,7 @@ int rag_pipeline_search(rag_pipeline *p, const rag_search *s, rag_found *out,
     rag_buf query;
     rag_buf_init(&query, 0);
     int rc = rag_pipeline_question(s->query, s->len, &query, err);
-    if (rc || (rc = rag_store_borrow(p->parts.store, &ix, err)))
+    if (rc || (rc = rag_serving_borrow(p->parts.store, &ix, err)))
         goto out;
     rc = rag_pipeline_encode(p, query.data, query.len, &vector, &out->embed_ms,
                              err);
@@ -332,7 +332,7 @@ int rag_pipeline_search(rag_pipeline *p, const rag_search *s, rag_found *out,
         rc = rag_buf_steal(&query, &out->query, NULL, err);
     out->total_ms = rag_clock_ms() - started;
 out:
-    rag_store_return(p->parts.store, ix);
+    rag_serving_return(p->parts.store, ix);
     free(vector);
     rag_buf_free(&query);
     return rc;

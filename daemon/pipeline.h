@@ -9,7 +9,7 @@
 #define RAG_DAEMON_PIPELINE_H
 
 #include "daemon/config.h"
-#include "daemon/store.h"
+#include "daemon/serving.h"
 
 #include "base/sentence.h"
 #include "embed/embed.h"
@@ -28,7 +28,7 @@ typedef struct rag_pipeline rag_pipeline;
 /* What it works with; borrowed, must outlive it. */
 typedef struct rag_pipeline_parts {
     rag_encoder *encoder;
-    rag_store *store;
+    rag_serving *store;
     rag_generator *generator; /* NULL: extracts only */
     rag_card *card; /* NULL with generator NULL */
     rag_sentences *sentences;

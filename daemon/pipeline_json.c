@@ -125,10 +125,10 @@ static json_t *index_status(rag_pipeline *p, json_t *missing) {
     rag_error why = {0};
     rag_index *ix = NULL;
     rag_index_stats s = {0};
-    int rc = rag_store_borrow(p->parts.store, &ix, &why);
+    int rc = rag_serving_borrow(p->parts.store, &ix, &why);
     if (!rc)
         rc = rag_index_describe(ix, &s, &why);
-    rag_store_return(p->parts.store, ix);
+    rag_serving_return(p->parts.store, ix);
     if (rc) {
         json_array_append_new(missing, json_string(why.message));
         return json_pack("{ss ss}", "state",

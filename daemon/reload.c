@@ -7,7 +7,7 @@
  *   2. an index is closed when it is no longer current and nobody borrows it;
  *   3. a failed refresh leaves what is served as it is.
  */
-#include "daemon/store.h"
+#include "daemon/serving.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -29,8 +29,8 @@ typedef struct holder {
     struct holder *next;
 } holder;
 
-struct rag_store {
-    rag_store_options opt;
+struct rag_serving {
+    rag_serving_options opt;
     char *file; /* of the store, to notice that it was replaced */
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -45,12 +45,12 @@ struct rag_store {
     pthread_t thread;
 };
 
-static bool identity(const rag_store *s, struct stat *st) {
+static bool identity(const rag_serving *s, struct stat *st) {
     return stat(s->file, st) == 0;
 }
 
 /* Opens what is there and makes it current. */
-static int open_current(rag_store *s, rag_error *err) {
+static int open_current(rag_serving *s, rag_error *err) {
     struct stat st;
     rag_index *ix = NULL;
     s->tried_ms = rag_clock_ms();
@@ -84,7 +84,7 @@ static int open_current(rag_store *s, rag_error *err) {
 }
 
 /* Closes what is neither current nor borrowed. Called without the lock. */
-static void sweep(rag_store *s) {
+static void sweep(rag_serving *s) {
     holder *dead = NULL;
     pthread_mutex_lock(&s->lock);
     holder **at = s->current && s->all ? &s->all->next : &s->all;
@@ -107,14 +107,14 @@ static void sweep(rag_store *s) {
     }
 }
 
-static void withdraw(rag_store *s, const rag_error *why) {
+static void withdraw(rag_serving *s, const rag_error *why) {
     pthread_mutex_lock(&s->lock);
     s->current = false;
     s->why = *why;
     pthread_mutex_unlock(&s->lock);
 }
 
-static void remember(rag_store *s, const rag_error *why) {
+static void remember(rag_serving *s, const rag_error *why) {
     bool news;
     pthread_mutex_lock(&s->lock);
     news =
@@ -125,7 +125,7 @@ static void remember(rag_store *s, const rag_error *why) {
         rag_log(RAG_LOG_WARN, "index.absent", RAG_S("why", why->message));
 }
 
-static void try_open(rag_store *s) {
+static void try_open(rag_serving *s) {
     struct stat st;
     rag_error err = {0};
     bool changed = identity(s, &st) && (st.st_mtim.tv_sec != s->mtime.tv_sec ||
@@ -137,7 +137,7 @@ static void try_open(rag_store *s) {
         remember(s, &err);
 }
 
-static void tick(rag_store *s) {
+static void tick(rag_serving *s) {
     if (!s->current) {
         try_open(s);
         return;
@@ -174,7 +174,7 @@ static void tick(rag_store *s) {
 }
 
 static void *watch(void *arg) {
-    rag_store *s = arg;
+    rag_serving *s = arg;
     pthread_mutex_lock(&s->lock);
     while (!s->stop) {
         pthread_mutex_unlock(&s->lock);
@@ -197,10 +197,10 @@ static void *watch(void *arg) {
     return NULL;
 }
 
-int rag_store_open(const rag_store_options *opt, rag_store **out,
-                   rag_error *err) {
+int rag_serving_open(const rag_serving_options *opt, rag_serving **out,
+                     rag_error *err) {
     *out = NULL;
-    rag_store *s = calloc(1, sizeof *s);
+    rag_serving *s = calloc(1, sizeof *s);
     if (!s)
         return rag_error_set(err, RAG_E_NOMEM, "no memory for the store");
     s->opt = *opt;
@@ -212,7 +212,7 @@ int rag_store_open(const rag_store_options *opt, rag_store **out,
     pthread_condattr_destroy(&attr);
     int rc = rag_path_join(opt->dir, STORE_FILE, &s->file, err);
     if (rc) {
-        rag_store_close(s);
+        rag_serving_close(s);
         return rc;
     }
     rag_error why = {0};
@@ -222,7 +222,7 @@ int rag_store_open(const rag_store_options *opt, rag_store **out,
     return 0;
 }
 
-int rag_store_watch(rag_store *s, rag_error *err) {
+int rag_serving_watch(rag_serving *s, rag_error *err) {
     int rc = pthread_create(&s->thread, NULL, watch, s);
     if (rc)
         return rag_error_errno(err, RAG_E_NOMEM, rc, "thread for the store");
@@ -230,7 +230,7 @@ int rag_store_watch(rag_store *s, rag_error *err) {
     return 0;
 }
 
-void rag_store_close(rag_store *s) {
+void rag_serving_close(rag_serving *s) {
     if (!s)
         return;
     pthread_mutex_lock(&s->lock);
@@ -247,7 +247,7 @@ void rag_store_close(rag_store *s) {
     free(s);
 }
 
-int rag_store_borrow(rag_store *s, rag_index **out, rag_error *err) {
+int rag_serving_borrow(rag_serving *s, rag_index **out, rag_error *err) {
     int rc = 0;
     *out = NULL;
     pthread_mutex_lock(&s->lock);
@@ -262,7 +262,7 @@ int rag_store_borrow(rag_store *s, rag_index **out, rag_error *err) {
     return rc;
 }
 
-void rag_store_return(rag_store *s, rag_index *ix) {
+void rag_serving_return(rag_serving *s, rag_index *ix) {
     if (!ix)
         return;
     pthread_mutex_lock(&s->lock);
@@ -274,7 +274,7 @@ void rag_store_return(rag_store *s, rag_index *ix) {
     pthread_mutex_unlock(&s->lock);
 }
 
-bool rag_store_ready(rag_store *s, rag_error *why) {
+bool rag_serving_ready(rag_serving *s, rag_error *why) {
     pthread_mutex_lock(&s->lock);
     bool ready = s->current;
     if (!ready && why)
