@@ -9,8 +9,11 @@
 #include "embed/encoder_int.h"
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "embed/bert.h"
+#include "embed/bert_int8.h"
+#include "embed/pack.h"
 #include "embed/tokenizer.h"
 
 #include <stdio.h>
@@ -28,17 +31,24 @@ typedef struct local {
     rag_gguf *gguf;
     rag_tokenizer *tokenizer;
     rag_bert *bert;
+    rag_pack *pack; /* of int8 */
+    rag_bert_int8 *int8; /* one of the two engines, the other NULL */
     rag_bert_f32 *f32;
 } local;
+
+#define EXACT_KERNEL "onednn-f32"
+#define KERNEL_VARIABLE "RAGD_ENCODER_KERNEL"
 
 static void local_close(rag_encoder *e) {
     local *l = e->self;
     if (!l) {
         return;
     }
+    rag_bert_int8_close(l->int8);
     rag_bert_f32_close(l->f32);
     rag_bert_close(l->bert);
     rag_tokenizer_close(l->tokenizer);
+    rag_pack_close(l->pack); /* after the tokenizer, which uses its trie */
     rag_gguf_close(l->gguf);
     free(l);
 }
@@ -164,7 +174,8 @@ static int local_encode(rag_encoder *e, rag_text_kind kind,
         if (rc == 0) {
             rag_bert_batch b = {w.sorted, w.start, count};
             pthread_mutex_lock(&e->lock);
-            rc = rag_bert_f32_run(l->f32, &b, w.out, err);
+            rc = l->int8 ? rag_bert_int8_run(l->int8, &b, w.out, err)
+                         : rag_bert_f32_run(l->f32, &b, w.out, err);
             pthread_mutex_unlock(&e->lock);
         }
         window_free(&w);
@@ -253,6 +264,101 @@ static int cores(const rag_encoder_options *opt) {
     return n < 1 ? 1 : n > 256 ? 256 : (int)n;
 }
 
+/* The folder for packed weights; *out NULL when none is wanted or known. */
+static int pack_folder(const rag_encoder_options *opt, char **out,
+                       rag_error *err) {
+    char *cache = NULL;
+    int rc;
+    *out = NULL;
+    if (opt && opt->pack_dir) {
+        return opt->pack_dir[0] ? rag_str_dup(opt->pack_dir, out, err) : 0;
+    }
+    rc = rag_path_place(RAG_PLACE_CACHE, &cache, NULL);
+    if (rc != 0) {
+        return 0; /* no home: work in memory */
+    }
+    rc = rag_path_join(cache, "packed", out, err);
+    free(cache);
+    return rc;
+}
+
+/* Tokenizer and packed weights: from the packed file when there is one, else
+ * made now and kept for the next time. */
+static int open_int8(rag_encoder *e, const rag_kernel *k,
+                     const rag_encoder_options *opt, rag_error *err) {
+    local *l = e->self;
+    const char *print = e->info.fingerprint;
+    char *dir = NULL;
+    int rc = pack_folder(opt, &dir, err);
+    if (rc == 0 && dir) {
+        rc = rag_pack_load(l->bert, print, dir, &l->pack, err);
+    }
+    if (rc == 0) {
+        rc =
+            rag_tokenizer_open(l->gguf, l->pack ? rag_pack_trie(l->pack) : NULL,
+                               &l->tokenizer, err);
+    }
+    if (rc == 0 && !l->pack) {
+        rc = rag_pack_build(l->bert, print, rag_tokenizer_trie(l->tokenizer),
+                            &l->pack, err);
+        if (rc == 0 && dir) {
+            /* Failing to keep it costs the next start time, no more. */
+            (void)rag_pack_save(l->pack, dir, NULL);
+        }
+    }
+    free(dir);
+    if (rc == 0) {
+        e->info.kernel = k->name;
+        rc = rag_bert_int8_open(l->bert, l->pack, k, e->info.threads, &l->int8,
+                                err);
+    }
+    return rc;
+}
+
+static int open_f32(rag_encoder *e, rag_error *err) {
+    local *l = e->self;
+    int rc = rag_tokenizer_open(l->gguf, NULL, &l->tokenizer, err);
+    e->info.kernel = EXACT_KERNEL;
+    return rc != 0 ? rc
+                   : rag_bert_f32_open(l->bert, e->info.threads, &l->f32, err);
+}
+
+/* The engine that is asked for, or the fastest that can run this model. */
+static int open_engine(rag_encoder *e, const rag_encoder_options *opt,
+                       rag_error *err) {
+    local *l = e->self;
+    const char *name =
+        opt && opt->kernel ? opt->kernel : getenv(KERNEL_VARIABLE);
+    const rag_kernel *k;
+    bool known, possible = rag_pack_possible(l->bert);
+    if (name && !name[0]) {
+        name = NULL;
+    }
+    if ((name && strcmp(name, EXACT_KERNEL) == 0) || (!name && !possible)) {
+        return open_f32(e, err);
+    }
+    k = rag_kernel_select(name, &known);
+    if (!known) {
+        return rag_error_set(err, RAG_E_USAGE,
+                             "encoder kernel \"%s\" is not known "
+                             "(" EXACT_KERNEL ", %s, %s, %s are)",
+                             name, rag_kernel_avx512.name, rag_kernel_avx2.name,
+                             rag_kernel_portable.name);
+    }
+    if (!k) {
+        return rag_error_set(err, RAG_E_UNSUPPORTED,
+                             "this CPU cannot run the encoder kernel \"%s\"",
+                             name);
+    }
+    if (!possible) {
+        return rag_error_set(err, RAG_E_UNSUPPORTED,
+                             "%s: the sizes of this model suit only the "
+                             "encoder kernel " EXACT_KERNEL,
+                             rag_gguf_name(l->gguf));
+    }
+    return open_int8(e, k, opt, err);
+}
+
 static int open_all(rag_encoder *e, const char *path,
                     const rag_encoder_options *opt, rag_error *err) {
     local *l = e->self;
@@ -260,16 +366,8 @@ static int open_all(rag_encoder *e, const char *path,
     size_t len;
     int rc;
     if ((rc = rag_gguf_open(path, &l->gguf, err)) != 0 ||
-        (rc = rag_bert_open(l->gguf, &l->bert, err)) != 0 ||
-        (rc = rag_tokenizer_open(l->gguf, NULL, &l->tokenizer, err)) != 0) {
+        (rc = rag_bert_open(l->gguf, &l->bert, err)) != 0) {
         return rc;
-    }
-    if ((size_t)rag_tokenizer_vocab(l->tokenizer) > l->bert->vocab) {
-        return rag_error_set(err, RAG_E_CORRUPT,
-                             "%s: the tokenizer has more tokens (%d) than "
-                             "token_embd.weight has rows (%zu)",
-                             path, rag_tokenizer_vocab(l->tokenizer),
-                             l->bert->vocab);
     }
     e->info.dim = (int)l->bert->hidden;
     e->info.max_tokens = (int)l->bert->positions;
@@ -281,11 +379,18 @@ static int open_all(rag_encoder *e, const char *path,
                           err)) != 0 ||
         (rc = read_prefix(e, l->gguf, "ragd.passage_prefix", RAG_TEXT_PASSAGE,
                           err)) != 0 ||
-        (rc = fingerprint(l->gguf, e->info.fingerprint, err)) != 0) {
+        (rc = fingerprint(l->gguf, e->info.fingerprint, err)) != 0 ||
+        (rc = open_engine(e, opt, err)) != 0) {
         return rc;
     }
-    e->info.kernel = "onednn-f32";
-    return rag_bert_f32_open(l->bert, e->info.threads, &l->f32, err);
+    if ((size_t)rag_tokenizer_vocab(l->tokenizer) > l->bert->vocab) {
+        return rag_error_set(err, RAG_E_CORRUPT,
+                             "%s: the tokenizer has more tokens (%d) than "
+                             "token_embd.weight has rows (%zu)",
+                             path, rag_tokenizer_vocab(l->tokenizer),
+                             l->bert->vocab);
+    }
+    return 0;
 }
 
 int rag_encoder_open(const char *gguf_path, const rag_encoder_options *opt,

@@ -1,0 +1,191 @@
+/*
+ * kernel_portable.c - the int8 encoder in plain C, for any CPU.
+ *
+ * A "vector" is a struct of four lanes and every operation a loop over them,
+ * which a compiler turns into whatever the plainest CPU of its target has.
+ */
+#include "embed/kernel.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LANES 4
+#define MR 2
+#define NV 4
+
+typedef struct vf {
+    float x[LANES];
+} vf;
+typedef struct vi {
+    int32_t x[LANES];
+} vi;
+
+#define EACH for (int i = 0; i < LANES; i++)
+#define OP2(name, type, expr)                                                  \
+    static inline type name(type a, type b) {                                  \
+        type o;                                                                \
+        EACH {                                                                 \
+            o.x[i] = (expr);                                                   \
+        }                                                                      \
+        return o;                                                              \
+    }
+
+OP2(v_add, vf, a.x[i] + b.x[i])
+OP2(v_sub, vf, a.x[i] - b.x[i])
+OP2(v_mul, vf, a.x[i] * b.x[i])
+OP2(v_max, vf, a.x[i] > b.x[i] ? a.x[i] : b.x[i])
+OP2(v_min, vf, a.x[i] < b.x[i] ? a.x[i] : b.x[i])
+OP2(i_add, vi, a.x[i] + b.x[i])
+
+static inline vf v_load(const float *p) {
+    vf o;
+    memcpy(&o, p, sizeof(o));
+    return o;
+}
+
+static inline void v_store(float *p, vf a) {
+    memcpy(p, &a, sizeof(a));
+}
+
+static inline vf v_set(float s) {
+    vf o;
+    EACH {
+        o.x[i] = s;
+    }
+    return o;
+}
+
+static inline vf v_fma(vf a, vf b, vf c) {
+    vf o;
+    EACH {
+        o.x[i] = a.x[i] * b.x[i] + c.x[i];
+    }
+    return o;
+}
+
+static inline vf v_abs(vf a) {
+    EACH {
+        a.x[i] = fabsf(a.x[i]);
+    }
+    return a;
+}
+
+static inline float v_sum(vf a) {
+    return (a.x[0] + a.x[2]) + (a.x[1] + a.x[3]);
+}
+
+static inline float v_top(vf a) {
+    float t = a.x[0];
+    EACH {
+        t = a.x[i] > t ? a.x[i] : t;
+    }
+    return t;
+}
+
+static inline vf v_exp2(vf a) {
+    EACH {
+        a.x[i] = a.x[i] < -126.0f ? 0 : exp2f(a.x[i]);
+    }
+    return a;
+}
+
+static inline vi i_load(const void *p) {
+    vi o;
+    memcpy(&o, p, sizeof(o));
+    return o;
+}
+
+static inline void i_store(void *p, vi a) {
+    memcpy(p, &a, sizeof(a));
+}
+
+static inline vi i_set(int32_t s) {
+    vi o;
+    EACH {
+        o.x[i] = s;
+    }
+    return o;
+}
+
+static inline vi i_zero(void) {
+    return i_set(0);
+}
+
+static inline vf i_to_f(vi a) {
+    vf o;
+    EACH {
+        o.x[i] = (float)a.x[i];
+    }
+    return o;
+}
+
+/* To the nearest, ties to even: adding 1.5 * 2^23 leaves no room for a
+ * fraction. For |x| < 2^22, which quantised numbers are. */
+static inline vi f_to_i(vf a) {
+    vi o;
+    EACH {
+        volatile float big = a.x[i] + 12582912.0f;
+        o.x[i] = (int32_t)(big - 12582912.0f);
+    }
+    return o;
+}
+
+static inline void i_store_i16(int16_t *p, vi a) {
+    EACH {
+        p[i] = (int16_t)a.x[i];
+    }
+}
+
+static inline void i_store_u8(uint8_t *p, vi a) {
+    EACH {
+        p[i] = (uint8_t)a.x[i];
+    }
+}
+
+static inline vi i_pair(vi lo, vi hi) {
+    vi o;
+    EACH {
+        int16_t two[2] = {(int16_t)lo.x[i], (int16_t)hi.x[i]};
+        memcpy(&o.x[i], two, sizeof(two));
+    }
+    return o;
+}
+
+/* The lanes of a are all alike: see i_set in kernel_body.h. */
+static inline vi dot4(vi acc, vi a, vi b) {
+    uint8_t x[4];
+    int8_t y[4 * LANES];
+    memcpy(x, &a, sizeof(x));
+    memcpy(y, &b, sizeof(y));
+    EACH {
+        acc.x[i] += x[0] * y[4 * i] + x[1] * y[4 * i + 1] +
+                    x[2] * y[4 * i + 2] + x[3] * y[4 * i + 3];
+    }
+    return acc;
+}
+
+static inline vi dot2(vi acc, vi a, vi b) {
+    int16_t x[2], y[2 * LANES];
+    memcpy(x, &a, sizeof(x));
+    memcpy(y, &b, sizeof(y));
+    EACH {
+        acc.x[i] += x[0] * y[2 * i] + x[1] * y[2 * i + 1];
+    }
+    return acc;
+}
+
+static inline vi ACC_INIT(vi sum) {
+    EACH {
+        sum.x[i] = -sum.x[i];
+    }
+    return sum;
+}
+
+#include "embed/kernel_body.h"
+
+static bool usable(void) {
+    return true;
+}
+
+const rag_kernel rag_kernel_portable = {"portable", usable, product,
+                                        quantise,   norm,   attend};
