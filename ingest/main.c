@@ -1,0 +1,469 @@
+/*
+ * main.c - rag-ingest: puts documents into the store.
+ *
+ * Reads the command line, opens encoder and store, runs the pipeline over
+ * each path, and says what came of it: problems on stderr as they are met,
+ * the summary (or one JSON object) on stdout.
+ */
+#include "ingest/main_pipeline.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef RAG_VERSION
+#define RAG_VERSION "unknown"
+#endif
+#ifndef RAG_ENCODER_FILE
+#define RAG_ENCODER_FILE "models/encoder.gguf"
+#endif
+
+#define PROBLEMS_KEPT 1000 /* in the JSON summary */
+#define PROBLEMS_SHOWN 200 /* on stderr */
+
+static volatile sig_atomic_t signal_seen;
+
+static void on_signal(int number) {
+    signal_seen = number; /* a second one ends us at once (SA_RESETHAND) */
+}
+
+typedef struct settings {
+    const char *data, *model, *url, *encoder_model, *remove;
+    long threads;
+    bool rebuild, json, quiet;
+    rag_pipeline_options pipeline;
+} settings;
+
+typedef struct report {
+    settings *set;
+    json_t *problems; /* array, NULL without --json */
+    size_t shown, kept;
+} report;
+
+static const char USAGE[] =
+    "usage: rag-ingest [options] PATH...\n"
+    "       rag-ingest [options] --remove ID\n"
+    "Reads text, Markdown, HTML, FAQ CSV and JSONL files, and folders of "
+    "them,\ninto the store. See rag-ingest(1).\n"
+    "  --data DIR           the store's folder\n"
+    "  --collection NAME    put the documents into this collection\n"
+    "  --model FILE.gguf    encoder model\n"
+    "  --encoder-url URL    use an OpenAI-compatible /v1 endpoint instead\n"
+    "  --encoder-model NAME its model's name\n"
+    "  --force              remove what is gone, however much it is\n"
+    "  --rebuild            read and encode everything again\n"
+    "  --remove ID          remove one document\n"
+    "  --hidden             read names that begin with a dot too\n"
+    "  --threads N          cores to use (default: all)\n"
+    "  --json               summary as one JSON object\n"
+    "  -q, --quiet          no progress bar, no summary\n"
+    "  -V, --version        -h, --help\n";
+
+/* ---- saying things ---------------------------------------------------------- */
+
+/* s on stderr, with control characters (and what could move a terminal's
+ * cursor) as \xNN. */
+static void print_escaped(const char *s) {
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        bool c1 = c == 0xC2 && (unsigned char)s[1] >= 0x80 &&
+                  (unsigned char)s[1] < 0xA0;
+        if (c < 0x20 || c == 0x7F || c1) {
+            fprintf(stderr, "\\x%02X", c1 ? (unsigned char)s[1] : c);
+            s += c1;
+        } else {
+            fputc(c, stderr);
+        }
+    }
+}
+
+static void complain(const char *message) {
+    fputs("rag-ingest: ", stderr);
+    print_escaped(message);
+    fputc('\n', stderr);
+}
+
+/* Invalid UTF-8 in a path must not cost the report. */
+static json_t *json_text(const char *s) {
+    json_t *v = json_string(s);
+    return v ? v : json_string("(not valid UTF-8)");
+}
+
+static void on_problem(void *user, const char *path, size_t line, rag_code code,
+                       const char *reason) {
+    report *r = user;
+    if (r->shown++ < PROBLEMS_SHOWN) {
+        fputs("rag-ingest: ", stderr);
+        print_escaped(path);
+        if (line)
+            fprintf(stderr, ":%zu", line);
+        fputs(": ", stderr);
+        print_escaped(reason);
+        fputc('\n', stderr);
+    } else if (r->shown == PROBLEMS_SHOWN + 1) {
+        complain("there are more problems; they are only counted");
+    }
+    if (!r->problems || r->kept++ >= PROBLEMS_KEPT)
+        return;
+    json_t *o = json_object();
+    json_object_set_new(o, "path", json_text(path));
+    json_object_set_new(o, "line",
+                        line ? json_integer((json_int_t)line) : json_null());
+    json_object_set_new(o, "code", json_string(rag_code_name(code)));
+    json_object_set_new(o, "reason", json_text(reason));
+    json_array_append_new(r->problems, o);
+}
+
+/* 1234567 as "1,234,567". */
+static const char *grouped(size_t n, char out[32]) {
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, "%zu", n), k = 0;
+    for (int i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0)
+            out[k++] = ',';
+        out[k++] = digits[i];
+    }
+    out[k] = '\0';
+    return out;
+}
+
+static void print_summary(const rag_pipeline_counts *n, double seconds) {
+    char a[32], b[32], c[32];
+    size_t all = n->added + n->changed + n->unchanged + n->moved;
+    printf("ingested %s document%s (%zu new, %zu changed, %zu unchanged, %zu "
+           "removed, %zu moved), %s chunk%s, %s tokens in %.1f s",
+           grouped(all, a), all == 1 ? "" : "s", n->added, n->changed,
+           n->unchanged, n->removed, n->moved, grouped(n->chunks, b),
+           n->chunks == 1 ? "" : "s", grouped(n->tokens, c), seconds);
+    if (n->problems)
+        printf("; %s problem%s", grouped(n->problems, a),
+               n->problems == 1 ? "" : "s");
+    putchar('\n');
+}
+
+static int print_json(const report *r, const rag_pipeline_counts *n,
+                      const rag_error *fatal, double seconds, rag_error *err) {
+    json_t *o = json_object();
+    const struct {
+        const char *key;
+        size_t value;
+    } COUNTS[] = {
+        {"documents", n->added + n->changed + n->unchanged + n->moved},
+        {"new", n->added},
+        {"changed", n->changed},
+        {"unchanged", n->unchanged},
+        {"moved", n->moved},
+        {"removed", n->removed},
+        {"chunks", n->chunks},
+        {"vectors", n->vectors},
+        {"tokens", n->tokens},
+        {"truncated", n->truncated},
+        {"problem_count", n->problems},
+    };
+    for (size_t i = 0; i < sizeof COUNTS / sizeof *COUNTS; i++)
+        json_object_set_new(o, COUNTS[i].key,
+                            json_integer((json_int_t)COUNTS[i].value));
+    json_object_set_new(o, "seconds", json_real(seconds));
+    json_object_set(o, "problems", r->problems);
+    if (fatal->code) {
+        json_t *e = json_object();
+        json_object_set_new(e, "code", json_string(rag_code_name(fatal->code)));
+        json_object_set_new(e, "message", json_text(fatal->message));
+        json_object_set_new(o, "error", e);
+    }
+    rag_buf b;
+    rag_buf_init(&b, 0);
+    int rc = rag_json_dump(o, &b, err);
+    if (!rc)
+        puts(rag_buf_str(&b));
+    rag_buf_free(&b);
+    json_decref(o);
+    return rc;
+}
+
+/* ---- the command line -------------------------------------------------------- */
+
+enum {
+    OPT_DATA = 256,
+    OPT_COLLECTION,
+    OPT_MODEL,
+    OPT_URL,
+    OPT_ENCODER_MODEL,
+    OPT_FORCE,
+    OPT_REBUILD,
+    OPT_REMOVE,
+    OPT_HIDDEN,
+    OPT_THREADS,
+    OPT_JSON
+};
+
+/* Fills set; an exit status to end with at once, or -1 to go on. */
+static int read_options(int argc, char **argv, settings *set) {
+    static const struct option LONG[] = {
+        {"data", required_argument, NULL, OPT_DATA},
+        {"collection", required_argument, NULL, OPT_COLLECTION},
+        {"model", required_argument, NULL, OPT_MODEL},
+        {"encoder-url", required_argument, NULL, OPT_URL},
+        {"encoder-model", required_argument, NULL, OPT_ENCODER_MODEL},
+        {"force", no_argument, NULL, OPT_FORCE},
+        {"rebuild", no_argument, NULL, OPT_REBUILD},
+        {"remove", required_argument, NULL, OPT_REMOVE},
+        {"hidden", no_argument, NULL, OPT_HIDDEN},
+        {"threads", required_argument, NULL, OPT_THREADS},
+        {"json", no_argument, NULL, OPT_JSON},
+        {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "qhV", LONG, NULL)) != -1) {
+        switch (c) {
+        case OPT_DATA:
+            set->data = optarg;
+            break;
+        case OPT_COLLECTION:
+            set->pipeline.ingest.collection = optarg;
+            break;
+        case OPT_MODEL:
+            set->model = optarg;
+            break;
+        case OPT_URL:
+            set->url = optarg;
+            break;
+        case OPT_ENCODER_MODEL:
+            set->encoder_model = optarg;
+            break;
+        case OPT_FORCE:
+            set->pipeline.force = true;
+            break;
+        case OPT_REBUILD:
+            set->rebuild = true;
+            break;
+        case OPT_REMOVE:
+            set->remove = optarg;
+            break;
+        case OPT_HIDDEN:
+            set->pipeline.ingest.hidden = true;
+            break;
+        case OPT_THREADS:
+            if (rag_str_to_long(optarg, 1, 1024, &set->threads, NULL)) {
+                complain("--threads takes a number from 1 to 1024");
+                return 64;
+            }
+            break;
+        case OPT_JSON:
+            set->json = true;
+            break;
+        case 'q':
+            set->quiet = true;
+            break;
+        case 'h':
+            fputs(USAGE, stdout);
+            return 0;
+        case 'V':
+            puts("rag-ingest " RAG_VERSION);
+            return 0;
+        default:
+            fputs(USAGE, stderr);
+            return 64;
+        }
+    }
+    if (set->remove ? optind < argc : optind == argc) {
+        fputs(USAGE, stderr);
+        return 64;
+    }
+    if (set->url && (set->model || !set->encoder_model)) {
+        complain("--encoder-url goes with --encoder-model, and not with "
+                 "--model");
+        return 64;
+    }
+    return -1;
+}
+
+/* ---- parts --------------------------------------------------------------------- */
+
+static int open_encoder(const settings *set, rag_encoder **out,
+                        rag_error *err) {
+    if (set->url) {
+        rag_encoder_remote remote = {.url = set->url,
+                                     .model = set->encoder_model,
+                                     .api_key = getenv("RAGD_ENCODER_KEY")};
+        return rag_encoder_open_remote(&remote, out, err);
+    }
+    rag_encoder_options opt = {.threads = (int)set->threads};
+    if (set->model)
+        return rag_encoder_open(set->model, &opt, out, err);
+    char *cache = NULL, *path = NULL;
+    int rc = rag_path_place(RAG_PLACE_CACHE, &cache, err);
+    if (!rc)
+        rc = rag_path_join(cache, RAG_ENCODER_FILE, &path, err);
+    if (!rc && !rag_file_exists(path))
+        rc = rag_error_set(err, RAG_E_UNAVAILABLE,
+                           "there is no encoder model at %s: run ./setup, or "
+                           "name one with --model",
+                           path);
+    if (!rc)
+        rc = rag_encoder_open(path, &opt, out, err);
+    free(path);
+    free(cache);
+    return rc;
+}
+
+static int open_writer(const settings *set, const rag_encoder *encoder,
+                       rag_index_writer **out, rag_error *err) {
+    rag_encoder_info info;
+    rag_encoder_describe(encoder, &info);
+    rag_index_fingerprint fp = {.dim = info.dim,
+                                .encoder = info.fingerprint,
+                                .model = info.name,
+                                .chunker = RAG_INGEST_VERSION};
+    char *place = NULL;
+    const char *dir = set->data;
+    int rc = RAG_OK;
+    if (!dir) {
+        rc = rag_path_place(RAG_PLACE_DATA, &place, err);
+        dir = place;
+    }
+    if (!rc)
+        rc = rag_index_writer_open(dir, &fp, set->rebuild, out, err);
+    free(place);
+    return rc;
+}
+
+static void catch_signals(void) {
+    struct sigaction a = {.sa_handler = on_signal,
+                          .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&a.sa_mask);
+    sigaction(SIGINT, &a, NULL);
+    sigaction(SIGTERM, &a, NULL);
+    sigaction(SIGHUP, &a, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* ---- the work -------------------------------------------------------------------- */
+
+static int remove_one(const settings *set, rag_index_writer *w,
+                      rag_error *err) {
+    int rc = rag_index_writer_remove(w, set->remove, err);
+    if (!rc)
+        rc = rag_index_writer_commit(w, err);
+    return rc;
+}
+
+/* Every path in turn; *missing tells that one could not be read at all. */
+static int ingest_paths(rag_pipeline *p, char **paths, int n, report *r,
+                        bool *missing, rag_error *err) {
+    for (int i = 0; i < n; i++) {
+        rag_error why = {0};
+        int rc = rag_pipeline_root(p, paths[i], &why);
+        if (rc == RAG_E_NOINPUT || rc == RAG_E_PERMISSION) {
+            *missing = true;
+            on_problem(r, paths[i], 0, why.code, why.message);
+        } else if (rc) {
+            return rag_error_set(err, why.code, "%s", why.message);
+        }
+    }
+    return RAG_OK;
+}
+
+static int run(settings *set, char **paths, int npaths, report *r,
+               rag_pipeline_counts *counts, bool *missing, rag_error *err) {
+    rag_sentences *sentences = NULL;
+    rag_encoder *encoder = NULL;
+    rag_index_writer *writer = NULL;
+    rag_pipeline *pipeline = NULL;
+    int rc = rag_sentences_open(&sentences, err);
+    if (!rc)
+        rc = open_encoder(set, &encoder, err);
+    if (!rc)
+        rc = open_writer(set, encoder, &writer, err);
+    if (!rc && set->remove) {
+        rc = remove_one(set, writer, err);
+        counts->removed = rc == RAG_OK;
+        goto out;
+    }
+    if (rc)
+        goto out;
+    set->pipeline.writer = writer;
+    set->pipeline.encoder = encoder;
+    set->pipeline.sentences = sentences;
+    set->pipeline.quiet = set->quiet;
+    set->pipeline.stop = &signal_seen;
+    set->pipeline.on_problem = on_problem;
+    set->pipeline.user = r;
+    if ((rc = rag_pipeline_open(&set->pipeline, &pipeline, err)))
+        goto out;
+    rc = ingest_paths(pipeline, paths, npaths, r, missing, err);
+    rag_pipeline_describe(pipeline, counts);
+out:
+    rag_pipeline_close(pipeline);
+    rag_index_writer_close(writer); /* rolls back what is not committed */
+    rag_encoder_close(encoder);
+    rag_sentences_close(sentences);
+    return rc;
+}
+
+/* Exit status of a failure: what is wrong with the store or the model means
+ * "not available", so that scripts can tell it from bad documents. */
+static int status_of(int rc) {
+    switch (rc) {
+    case RAG_OK:
+        return 0;
+    case RAG_E_NOTFOUND:
+    case RAG_E_NOINPUT:
+        return 66;
+    case RAG_E_CANCELLED:
+        return 128 + (signal_seen ? (int)signal_seen : SIGINT);
+    case RAG_E_NOMEM:
+    case RAG_E_INTERNAL:
+        return 70;
+    case RAG_E_USAGE:
+        return 64;
+    default:
+        return 69;
+    }
+}
+
+int main(int argc, char **argv) {
+    settings set = {0};
+    int status = read_options(argc, argv, &set);
+    if (status >= 0)
+        return status;
+    catch_signals();
+    double began = rag_clock_ms();
+    report r = {.set = &set, .problems = set.json ? json_array() : NULL};
+    rag_pipeline_counts counts = {0};
+    rag_error err = {0};
+    bool missing = false;
+    int rc =
+        run(&set, argv + optind, argc - optind, &r, &counts, &missing, &err);
+    double seconds = (rag_clock_ms() - began) / 1000.0;
+    if (rc == RAG_E_CANCELLED)
+        complain("stopped; what was committed stays, run it again to go on");
+    else if (rc)
+        complain(err.message);
+    status = status_of(rc);
+    if (status == 0 && missing)
+        status = 66;
+    else if (status == 0 && counts.problems)
+        status = 65;
+    if (set.json && print_json(&r, &counts, &err, seconds, &err) && !status)
+        status = 70;
+    else if (!set.json && !set.quiet && rc == RAG_OK && set.remove)
+        puts("removed 1 document");
+    else if (!set.json && !set.quiet && rc == RAG_OK)
+        print_summary(&counts, seconds);
+    json_decref(r.problems);
+    if (fflush(stdout) != 0 && status == 0) {
+        complain("the summary could not be written");
+        status = 74;
+    }
+    return status;
+}
