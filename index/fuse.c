@@ -1,0 +1,201 @@
+/*
+ * fuse.c - scores of both sides to one, chunks to documents.
+ *
+ * A document has the scores of its best chunk on each side (and a share of
+ * its further ones). Both lists are z-normalised over the candidates and
+ * added, weighted by what the question and the lists say of themselves.
+ * Pure arithmetic, no state.
+ */
+#include "index/index_int.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct spread {
+    double mean, sd;
+} spread;
+
+static int by_doc(const void *x, const void *y) {
+    const rag_candidate *a = x, *b = y;
+
+    if (a->doc != b->doc)
+        return a->doc < b->doc ? -1 : 1;
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static int by_fused(const void *x, const void *y) {
+    const rag_candidate *a = x, *b = y;
+
+    if (a->fused != b->fused)
+        return a->fused > b->fused ? -1 : 1;
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static int by_final(const void *x, const void *y) {
+    const rag_ranked *a = x, *b = y;
+
+    if (a->score != b->score)
+        return a->score > b->score ? -1 : 1;
+    return a->doc < b->doc ? -1 : a->doc > b->doc;
+}
+
+/* Best plus a share of the rest, which counts ever less. */
+static double combine(const rag_candidate *c, size_t n, bool vector,
+                      double share) {
+    double best = -INFINITY, sum = 0;
+    size_t rest = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double v = vector ? c[i].vector : c[i].lexical;
+
+        if (vector && !c[i].has_vector)
+            continue;
+        if (v > best) {
+            if (best > 0)
+                sum += best;
+            best = v;
+        } else if (v > 0) {
+            sum += v;
+        }
+        rest++;
+    }
+    if (rest == 0)
+        return vector ? NAN : 0;
+    return share > 0 && rest > 1 && !vector ? best + share * sum / (double)rest
+                                            : best;
+}
+
+static spread spread_of(const rag_ranked *d, size_t n, bool vector) {
+    double sum = 0, square = 0;
+    size_t m = 0;
+    spread s = {0, 1};
+
+    for (size_t i = 0; i < n; i++) {
+        double v = vector ? d[i].vector : d[i].lexical;
+
+        if (isnan(v))
+            continue;
+        sum += v;
+        square += v * v;
+        m++;
+    }
+    if (m == 0)
+        return s;
+    s.mean = sum / (double)m;
+    square = square / (double)m - s.mean * s.mean;
+    s.sd = square > 1e-18 ? sqrt(square) : 0;
+    return s;
+}
+
+static double z(double v, spread s) {
+    if (s.sd == 0)
+        return 0;
+    return isnan(v) ? -2 : (v - s.mean) / s.sd;
+}
+
+static double clamp(double v, double lo, double hi) {
+    return v < lo ? lo : v > hi ? hi : v;
+}
+
+/* How far the best document stands out, in standard deviations, over the
+ * second. */
+static double margin(const rag_ranked *d, size_t n, bool vector) {
+    double first = -INFINITY, second = -INFINITY;
+
+    for (size_t i = 0; i < n; i++) {
+        double v = vector ? d[i].vector_z : d[i].lexical_z;
+
+        if (v > first) {
+            second = first;
+            first = v;
+        } else if (v > second) {
+            second = v;
+        }
+    }
+    return n < 2 || isinf(second) ? 0 : first - second;
+}
+
+static double adapt(const rag_ranked *d, size_t n, const rag_query_signals *s,
+                    const rag_tuning *t) {
+    double w = t->vector_weight;
+
+    w -= t->a_code * s->codes;
+    w -= t->a_quote * s->quoted;
+    w -= t->a_rare * (s->rare - 0.5);
+    w -= t->a_cover * (s->cover - 0.6);
+    w += t->a_margin * clamp(margin(d, n, true) - margin(d, n, false), -2, 2);
+    return clamp(w, t->w_min, t->w_max);
+}
+
+static void rank(rag_ranked *d, size_t n, bool vector) {
+    /* Ranks among documents: one more than those with a better score. n is
+     * at most a few thousand, mostly two hundred. */
+    for (size_t i = 0; i < n; i++) {
+        double v = vector ? d[i].vector : d[i].lexical;
+        int r = 1;
+
+        if (isnan(v) || (!vector && v <= 0))
+            continue;
+        for (size_t j = 0; j < n; j++)
+            r += (vector ? d[j].vector : d[j].lexical) > v;
+        if (vector)
+            d[i].vector_rank = r;
+        else
+            d[i].lexical_rank = r;
+    }
+}
+
+int rag_fuse(rag_candidate *c, size_t n, bool lexical, bool vector,
+             double weight, const rag_query_signals *signals,
+             const rag_tuning *t, rag_fusion *out, rag_error *err) {
+    rag_ranked *d = calloc(n + 1, sizeof(*d));
+    size_t docs = 0;
+    spread ls, vs;
+    double w;
+
+    memset(out, 0, sizeof(*out));
+    if (d == NULL)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    qsort(c, n, sizeof(*c), by_doc);
+    for (size_t i = 0; i < n;) {
+        size_t j = i;
+
+        while (j < n && c[j].doc == c[i].doc)
+            j++;
+        d[docs].doc = c[i].doc;
+        d[docs].first = i;
+        d[docs].n = j - i;
+        d[docs].lexical = combine(c + i, j - i, false, t->second);
+        d[docs++].vector = combine(c + i, j - i, true, t->second);
+        i = j;
+    }
+    ls = spread_of(d, docs, false);
+    vs = spread_of(d, docs, true);
+    for (size_t i = 0; i < docs; i++) {
+        d[i].lexical_z = z(d[i].lexical, ls);
+        d[i].vector_z = vector ? z(d[i].vector, vs) : 0;
+    }
+    if (!vector)
+        w = 0;
+    else if (!lexical)
+        w = 1;
+    else
+        w = weight >= 0 ? clamp(weight, 0, 1) : adapt(d, docs, signals, t);
+    for (size_t i = 0; i < docs; i++) {
+        d[i].score = w * d[i].vector_z + (1 - w) * d[i].lexical_z;
+        for (size_t j = d[i].first; j < d[i].first + d[i].n; j++)
+            c[j].fused =
+                w * (vector ? z(c[j].has_vector ? c[j].vector : NAN, vs) : 0) +
+                (1 - w) * z(c[j].lexical, ls);
+        qsort(c + d[i].first, d[i].n, sizeof(*c), by_fused);
+    }
+    rank(d, docs, false);
+    if (vector)
+        rank(d, docs, true);
+    qsort(d, docs, sizeof(*d), by_final);
+    out->docs = d;
+    out->n = docs;
+    out->weight = w;
+    return 0;
+}

@@ -1,0 +1,353 @@
+/*
+ * index_int.h - what the files of index/ share. Included by nothing else but
+ * the room's own unit tests and benches.
+ *
+ *   store.c        a connection: opening, schema, statements   (SQLite)
+ *   store_write.c  the writer                                  (SQLite)
+ *   store_sweep.c  roots, vanished and moved documents         (SQLite)
+ *   store_read.c   what a generation and a search read         (SQLite)
+ *   fts.c          the FTS5 tokenizer and the ranking function (SQLite)
+ *   ann.c          one vector index                            (FAISS)
+ *   generation.c   rows in memory, catching up, publishing
+ *   snapshot.c     a generation's base in a file
+ *   query.c        a question to weighted terms
+ *   search.c       candidates of both sides, hits
+ *   fuse.c         scores of both sides to one
+ */
+#ifndef RAG_INDEX_INDEX_INT_H
+#define RAG_INDEX_INDEX_INT_H
+
+#include "index/index.h"
+
+#include "base/buf.h"
+#include "base/terms.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- limits ------------------------------------------------------------- */
+
+#define RAG_INDEX_SCHEMA 1
+#define RAG_INDEX_TERMS 1 /* raised when terms.c would index other terms */
+#define RAG_INDEX_K_MAX 1000
+#define RAG_INDEX_CANDIDATES_MAX 10000
+#define RAG_QUERY_TERMS_MAX 96 /* terms of a question that are looked up */
+#define RAG_QUERY_BYTES_MAX 4000 /* bytes of a question that are read */
+#define RAG_INDEX_DIM_MAX 8192
+#define RAG_INDEX_FLAT_MAX 30000 /* vectors up to which search is exact */
+#define RAG_INDEX_TAIL_MAX 8192 /* vectors beside the base before rebuild */
+
+/* Columns of the lexical index. */
+enum {
+    RAG_COL_TITLE,
+    RAG_COL_HEADING,
+    RAG_COL_QUESTION,
+    RAG_COL_BODY,
+    RAG_COLS
+};
+
+/* ---- what can be tuned -------------------------------------------------- */
+
+typedef struct rag_tuning {
+    double k1, b; /* BM25 */
+    double column[RAG_COLS]; /* weight of an occurrence in a column */
+    double w_word, w_stop, w_stem, w_bigram, w_cross, w_number, w_code, w_part;
+    double ubiquitous; /* share of chunks above which a term is
+                               * dropped when rarer ones remain */
+    double vector_weight; /* where nothing speaks for either side */
+    double w_min, w_max; /* bounds of the adapted weight */
+    double a_code, a_quote, a_rare, a_margin, a_cover; /* adaptation */
+    double second; /* share of a document's further chunks */
+    double phrase; /* bonus for neighbours in the question */
+    double typo; /* weight of a corrected word */
+    double feedback; /* weight of terms from the best documents */
+} rag_tuning;
+
+extern const rag_tuning rag_tuning_default;
+
+/* ---- a connection (store.c) --------------------------------------------- */
+
+typedef struct rag_store rag_store;
+
+typedef struct rag_store_meta {
+    int64_t seq; /* grows with every commit that changed something */
+    int64_t floor; /* deletions up to this seq are forgotten */
+    int64_t epoch; /* grows when the encoder changes */
+    int64_t changed_at;
+    int dim, chunker;
+    char encoder[65];
+    char model[128];
+} rag_store_meta;
+
+/* Opens dir/store.db. create: for the writer; makes file and schema. */
+int rag_store_open(const char *dir, bool create, rag_store **out,
+                   rag_error *err);
+void rag_store_close(rag_store *s);
+int rag_store_meta_get(rag_store *s, rag_store_meta *out, rag_error *err);
+int rag_store_begin_read(rag_store *s, rag_error *err);
+void rag_store_end_read(rag_store *s);
+/* Number that differs when another connection committed since the last call
+ * on this connection (PRAGMA data_version). */
+int rag_store_data_version(rag_store *s, int64_t *out, rag_error *err);
+
+/* ---- rows (store_read.c) ------------------------------------------------ */
+
+typedef struct rag_doc_row {
+    int64_t id;
+    int64_t from, until;
+    uint32_t collection, lang, source; /* interned */
+    uint8_t kind;
+    bool dead;
+} rag_doc_row;
+
+typedef struct rag_chunk_row {
+    int64_t id;
+    uint32_t doc; /* position in the generation's documents */
+    uint16_t words[RAG_COLS];
+} rag_chunk_row;
+
+typedef struct rag_vec_row {
+    int64_t id;
+    uint32_t chunk; /* position in the segment's chunks */
+    uint16_t ord;
+    uint8_t role;
+} rag_vec_row;
+
+typedef struct rag_doc_raw { /* borrowed until the callback returns */
+    int64_t id, from, until;
+    const char *collection, *lang, *source;
+    int kind;
+} rag_doc_raw;
+
+typedef struct rag_chunk_raw {
+    int64_t id, doc;
+    int words[RAG_COLS];
+} rag_chunk_raw;
+
+typedef struct rag_vec_raw {
+    int64_t id, chunk;
+    int role, ord;
+    const uint16_t *half; /* dim values */
+} rag_vec_raw;
+
+/* Each calls fn for rows of documents with seq in (after, upto], ordered by
+ * id; nonzero from fn stops. Vectors only those of this epoch and dim. */
+typedef int (*rag_doc_fn)(void *user, const rag_doc_raw *d);
+typedef int (*rag_chunk_fn)(void *user, const rag_chunk_raw *c);
+typedef int (*rag_vec_fn)(void *user, const rag_vec_raw *v);
+typedef int (*rag_gone_fn)(void *user, int64_t doc);
+int rag_store_docs(rag_store *s, int64_t after, rag_doc_fn fn, void *user,
+                   rag_error *err);
+int rag_store_chunks(rag_store *s, int64_t after, rag_chunk_fn fn, void *user,
+                     rag_error *err);
+int rag_store_vectors(rag_store *s, int64_t after, const rag_store_meta *m,
+                      rag_vec_fn fn, void *user, rag_error *err);
+int rag_store_gone(rag_store *s, int64_t after, rag_gone_fn fn, void *user,
+                   rag_error *err);
+
+/* Fills the strings of h (chunk set; doc NULL) from the store; question ord
+ * -1: none. *found false when the chunk is no more. */
+int rag_store_hit(rag_store *s, int64_t chunk, int question, rag_index_hit *h,
+                  bool *found, rag_error *err);
+/* Chunk ids (first chunk) and question numbers of FAQ entries with this key. */
+typedef int (*rag_key_fn)(void *user, int64_t doc, int64_t chunk, int ord);
+int rag_store_key(rag_store *s, const char *key, size_t len, rag_key_fn fn,
+                  void *user, rag_error *err);
+int rag_store_text(rag_store *s, const char *doc, size_t start, size_t end,
+                   char **out, size_t *len, rag_error *err);
+/* As rag_store_hit, of a FAQ's whole answer instead of the chunk's range. */
+int rag_store_whole(rag_store *s, int64_t chunk, rag_index_hit *h,
+                    rag_error *err);
+
+/* float16 <-> float32 (IEEE 754 binary16). */
+uint16_t rag_half_from(float f);
+float rag_half_to(uint16_t h);
+
+/* ---- lexical side (fts.c) ----------------------------------------------- */
+
+#define RAG_TOKEN_MAX (RAG_TERM_MAX + 2)
+
+/* The token that stands for a term in FTS5; returns its length. */
+size_t rag_fts_token(rag_term_kind kind, const char *text, size_t len,
+                     char out[RAG_TOKEN_MAX]);
+
+typedef struct rag_query_term {
+    char token[RAG_TOKEN_MAX];
+    size_t len;
+    rag_term_kind kind;
+    unsigned word; /* number of the question's word */
+    double weight; /* of this term; 0: not searched */
+    double idf; /* filled by the search */
+    size_t df; /* chunks that have it */
+    bool stop; /* function word */
+    bool quoted; /* stood in quotation marks */
+} rag_query_term;
+
+/* Called for each row that matches: how often each term stands in each
+ * column, tf[term * RAG_COLS + column]. */
+typedef void (*rag_match_fn)(void *user, int64_t chunk, const uint16_t *tf);
+
+/* Runs the terms with weight > 0, OR-ed. */
+int rag_fts_match(rag_store *s, const rag_query_term *terms, size_t n,
+                  rag_match_fn fn, void *user, rag_error *err);
+/* Chunks that have the token. */
+int rag_fts_df(rag_store *s, const char *token, size_t len, size_t *df,
+               rag_error *err);
+/* Calls fn for each token of the index that begins with prefix, until
+ * nonzero. */
+typedef int (*rag_token_fn)(void *user, const char *token, size_t len,
+                            size_t df);
+int rag_fts_prefix(rag_store *s, const char *prefix, size_t len,
+                   rag_token_fn fn, void *user, rag_error *err);
+/* Registers tokenizer and functions; called by store.c with its sqlite3. */
+int rag_fts_register(void *db, rag_error *err);
+
+/* Analyses the question; terms is an array of RAG_QUERY_TERMS_MAX. */
+int rag_query_terms(const char *s, size_t n, const rag_tuning *t,
+                    rag_query_term *terms, size_t *count, rag_error *err);
+
+/* ---- vectors (ann.c) ---------------------------------------------------- */
+
+typedef struct rag_ann rag_ann;
+
+typedef enum rag_ann_kind { RAG_ANN_FLAT, RAG_ANN_IVF } rag_ann_kind;
+
+/* Builds an index of n vectors (n * dim floats, borrowed; may be 0). */
+int rag_ann_build(rag_ann_kind kind, int dim, const float *v, size_t n,
+                  int threads, rag_ann **out, rag_error *err);
+void rag_ann_close(rag_ann *a);
+size_t rag_ann_count(const rag_ann *a);
+size_t rag_ann_memory(const rag_ann *a);
+const char *rag_ann_name(const rag_ann *a);
+/*
+ * The k best positions among those whose bit is set in live (NULL: all), best
+ * first; *found of them. effort >= 1 multiplies what an approximate index
+ * looks at. One thread.
+ */
+int rag_ann_search(const rag_ann *a, const float *q, size_t k,
+                   const uint8_t *live, size_t live_count, int effort,
+                   int64_t *positions, float *scores, size_t *found,
+                   rag_error *err);
+/* Scores of given positions (of the stored, maybe compressed, vectors). */
+int rag_ann_scores(const rag_ann *a, const float *q, const int64_t *positions,
+                   size_t n, float *scores, rag_error *err);
+/* To and from bytes. */
+typedef int (*rag_write_fn)(void *user, const void *p, size_t n);
+int rag_ann_save(const rag_ann *a, rag_write_fn fn, void *user, rag_error *err);
+int rag_ann_load(const void *p, size_t n, int dim, rag_ann **out,
+                 rag_error *err);
+
+/* ---- generations (generation.c, snapshot.c) ------------------------------ */
+
+/* Immutable once published; shared between generations. */
+typedef struct rag_segment {
+    int refs; /* atomic */
+    rag_chunk_row *chunks;
+    size_t nchunks;
+    uint32_t *by_id; /* chunk position + 1 by id - first, or NULL */
+    rag_vec_row *vecs;
+    size_t nvecs;
+    /* Vectors of chunk i: vec_list[vec_start[i] .. vec_start[i + 1]). */
+    uint32_t *vec_start, *vec_list;
+    rag_ann *ann;
+    float *floats; /* tail only: the vectors themselves */
+} rag_segment;
+
+typedef struct rag_generation {
+    int refs; /* atomic */
+    rag_store_meta meta;
+    rag_doc_row *docs;
+    size_t ndocs, dead_docs;
+    rag_segment *base, *tail;
+    uint8_t *live[2]; /* bits of vectors whose document lives: base, tail */
+    size_t live_vecs[2];
+    size_t live_chunks;
+    double avg_words[RAG_COLS];
+    bool has_validity; /* some document has a first or last day */
+} rag_generation;
+
+/* Strings that many documents share; append-only, numbers from 0 ("" is 0). */
+typedef struct rag_interned rag_interned;
+rag_interned *rag_interned_new(void);
+void rag_interned_free(rag_interned *t);
+int rag_interned_put(rag_interned *t, const char *s, uint32_t *out);
+bool rag_interned_find(rag_interned *t, const char *s, uint32_t *out);
+const char *rag_interned_get(rag_interned *t, uint32_t i);
+size_t rag_interned_count(rag_interned *t);
+
+void rag_segment_release(rag_segment *s);
+void rag_generation_release(rag_generation *g);
+/* Chunk row of an id: *segment 0 base, 1 tail; NULL when not there. */
+const rag_chunk_row *rag_generation_chunk(const rag_generation *g, int64_t id,
+                                          int *segment, size_t *position);
+int rag_segment_index(rag_segment *s, rag_error *err); /* makes by_id */
+
+/* ---- searching (search.c, fuse.c) ---------------------------------------- */
+
+typedef struct rag_candidate { /* a chunk that one side or both found */
+    int64_t id;
+    uint32_t doc; /* position in the generation */
+    uint32_t at; /* position in its segment */
+    uint8_t segment;
+    bool has_vector;
+    int question; /* FAQ: question of the best vector, -1 none */
+    double lexical, vector;
+    double fused;
+    int lexical_rank, vector_rank;
+} rag_candidate;
+
+typedef struct rag_ranked { /* a document and its candidates */
+    uint32_t doc;
+    size_t first, n; /* in the candidates, best first */
+    double lexical, vector, lexical_z, vector_z, score;
+    int lexical_rank, vector_rank;
+} rag_ranked;
+
+typedef struct rag_fusion {
+    rag_ranked *docs; /* best first; free with free() */
+    size_t n;
+    double weight;
+} rag_fusion;
+
+/* What the question itself says about the two sides. */
+typedef struct rag_query_signals {
+    double words; /* content words */
+    double codes; /* share of them that are codes or numbers */
+    double quoted; /* share of them in quotation marks */
+    double rare; /* mean idf over the largest possible */
+    double cover; /* idf share of the best chunk's matched terms */
+    double unknown; /* share of content words the index does not have */
+} rag_query_signals;
+
+/* Orders candidates (in place) and documents. weight < 0: adapts. */
+int rag_fuse(rag_candidate *c, size_t n, bool lexical, bool vector,
+             double weight, const rag_query_signals *signals,
+             const rag_tuning *t, rag_fusion *out, rag_error *err);
+
+/* Writes g's base (tail must be empty) as dir's snapshot. */
+int rag_snapshot_write(const char *dir, const rag_generation *g,
+                       rag_interned *strings, rag_error *err);
+/* Newest usable snapshot; RAG_E_NOTFOUND or RAG_E_CORRUPT when none is. */
+int rag_snapshot_load(const char *dir, const rag_store_meta *m,
+                      rag_interned *strings, rag_generation **out,
+                      rag_error *err);
+
+/* Takes a reference to the current generation. */
+rag_generation *rag_index_current(rag_index *ix);
+/* A connection from the pool, and back (broken: closed instead). */
+int rag_index_take(rag_index *ix, rag_store **out, rag_error *err);
+void rag_index_give(rag_index *ix, rag_store *s, bool broken);
+/* Brings the current generation to the store's state without rebuilding. */
+int rag_index_catch_up(rag_index *ix, rag_error *err);
+rag_interned *rag_index_strings(rag_index *ix);
+const rag_tuning *rag_index_tuning(const rag_index *ix);
+/* For measuring only. */
+void rag_index_set_tuning(rag_index *ix, const rag_tuning *t);
+/* Cached chunk frequency of a token at this seq; false when not known. */
+bool rag_index_df_get(rag_index *ix, int64_t seq, const char *token, size_t len,
+                      size_t *df);
+void rag_index_df_put(rag_index *ix, int64_t seq, const char *token, size_t len,
+                      size_t df);
+
+#endif

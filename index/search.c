@@ -1,0 +1,622 @@
+/*
+ * search.c - a question's candidates from both sides, and the hits.
+ *
+ * One read transaction of one connection and one generation at the same
+ * commit serve a whole search, so that what is found, scored and quoted
+ * belongs together. Steps: terms and their frequencies; vector candidates;
+ * one pass over the rows that match, which scores every one, keeps the best,
+ * and gives the vector candidates their lexical score; the exact cosine of
+ * those that only the words found; fusion; texts of the best.
+ *
+ * BM25: Robertson & Zaragoza, "The Probabilistic Relevance Framework" (2009),
+ * with weighted columns as in section 3.6 (BM25F). Any thread.
+ */
+#include "index/search_int.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUNDS 32 /* tries to meet the store at one commit */
+#define DROP_FROM 1000 /* chunks from which common terms are dropped */
+
+static int no_memory(rag_error *err) {
+    return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+}
+
+/* ---- filters ------------------------------------------------------------------------ */
+
+static bool starts_with(const char *s, const char *prefix) {
+    return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+/* allowed[doc]; NULL when every living document is. */
+static int make_filter(rag_search *s, rag_error *err) {
+    const rag_index_query *q = s->query;
+    const rag_generation *g = s->g;
+    rag_interned *strings = rag_index_strings(s->ix);
+    uint32_t collection = UINT32_MAX, lang = UINT32_MAX;
+    bool validity = q->now != RAG_TIME_NONE && g->has_validity;
+    int64_t now = q->now == 0 ? rag_clock_now() : q->now;
+    uint8_t *sources = NULL;
+
+    if (!q->collection && !q->lang && !q->source && q->kind < 0 && !validity)
+        return 0;
+    s->allowed = calloc(g->ndocs + 1, 1);
+    if (s->allowed == NULL)
+        return no_memory(err);
+    if (q->collection &&
+        !rag_interned_find(strings, q->collection, &collection))
+        return 0; /* no document has it */
+    if (q->lang && !rag_interned_find(strings, q->lang, &lang))
+        return 0;
+    if (q->source) {
+        size_t n = rag_interned_count(strings);
+
+        sources = calloc(n + 1, 1);
+        if (sources == NULL)
+            return no_memory(err);
+        for (size_t i = 0; i < n; i++)
+            sources[i] =
+                starts_with(rag_interned_get(strings, (uint32_t)i), q->source);
+    }
+    for (size_t i = 0; i < g->ndocs; i++) {
+        const rag_doc_row *d = &g->docs[i];
+
+        s->allowed[i] =
+            !d->dead && (!q->collection || d->collection == collection) &&
+            (!q->lang || d->lang == lang) && (!sources || sources[d->source]) &&
+            (q->kind < 0 || d->kind == q->kind) &&
+            (!validity || ((d->from == RAG_TIME_NONE || d->from <= now) &&
+                           (d->until == RAG_TIME_NONE || d->until >= now)));
+    }
+    free(sources);
+    return 0;
+}
+
+static bool is_allowed(const rag_search *s, uint32_t doc) {
+    return s->allowed ? s->allowed[doc] : !s->g->docs[doc].dead;
+}
+
+/* ---- candidates ----------------------------------------------------------------------- */
+
+static size_t slot_of(const rag_search *s, int64_t id) {
+    size_t i =
+        (size_t)((uint64_t)id * 0x9E3779B97F4A7C15u >> 32) & (s->slots - 1);
+
+    while (s->table[i] != 0 && s->c[s->table[i] - 1].id != id)
+        i = (i + 1) & (s->slots - 1);
+    return i;
+}
+
+static rag_candidate *find_candidate(rag_search *s, int64_t id) {
+    size_t i = slot_of(s, id);
+
+    return s->table[i] ? &s->c[s->table[i] - 1] : NULL;
+}
+
+/* The candidate for a chunk, made when there is none; room was reserved. */
+static rag_candidate *candidate(rag_search *s, const rag_chunk_row *row,
+                                int segment, size_t at) {
+    size_t i = slot_of(s, row->id);
+    rag_candidate *c;
+
+    if (s->table[i] != 0)
+        return &s->c[s->table[i] - 1];
+    if (s->n == s->cap)
+        return NULL;
+    c = &s->c[s->n++];
+    memset(c, 0, sizeof(*c));
+    c->id = row->id;
+    c->doc = row->doc;
+    c->at = (uint32_t)at;
+    c->segment = (uint8_t)segment;
+    c->question = -1;
+    s->table[i] = (uint32_t)s->n;
+    return c;
+}
+
+static int reserve(rag_search *s, rag_error *err) {
+    s->cap = 4 * s->wanted + 16;
+    s->slots = 64;
+    while (s->slots < 2 * s->cap)
+        s->slots *= 2;
+    s->c = malloc(s->cap * sizeof(*s->c));
+    s->table = calloc(s->slots, sizeof(*s->table));
+    s->heap = malloc((s->wanted + 1) * sizeof(*s->heap));
+    return s->c && s->table && s->heap ? 0 : no_memory(err);
+}
+
+/* ---- vector side ------------------------------------------------------------------------ */
+
+static void note_vector(rag_search *s, rag_candidate *c, const rag_vec_row *v,
+                        double score) {
+    if (!c->has_vector || score > c->vector) {
+        c->has_vector = true;
+        c->vector = score;
+        if (v->role == RAG_VECTOR_QUESTION)
+            c->question = v->ord;
+    }
+    if (score > s->best_cosine)
+        s->best_cosine = score;
+}
+
+/* Bits of a segment's vectors that may be found, and how many. */
+static int vector_filter(const rag_search *s, int which, const rag_segment *seg,
+                         uint8_t **bits, size_t *n, rag_error *err) {
+    *bits = NULL;
+    *n = s->g->live_vecs[which];
+    if (s->allowed == NULL)
+        return 0;
+    *bits = calloc(seg->nvecs / 8 + 1, 1);
+    if (*bits == NULL)
+        return no_memory(err);
+    *n = 0;
+    for (size_t i = 0; i < seg->nvecs; i++)
+        if (s->allowed[seg->chunks[seg->vecs[i].chunk].doc]) {
+            (*bits)[i / 8] |= (uint8_t)(1u << (i % 8));
+            ++*n;
+        }
+    return 0;
+}
+
+static int search_segment(rag_search *s, int which, const rag_segment *seg,
+                          rag_error *err) {
+    size_t k = s->wanted, live, found = 0;
+    int64_t *positions = NULL;
+    float *scores = NULL;
+    uint8_t *bits = NULL;
+    int effort = 1, rc;
+
+    if (seg->ann == NULL || seg->nvecs == 0)
+        return 0;
+    /* A FAQ has several vectors: look further to have as many chunks. */
+    if (seg->nvecs > seg->nchunks)
+        k = k * 2;
+    rc = vector_filter(s, which, seg, &bits, &live, err);
+    if (rc != 0)
+        return rc;
+    if (live < seg->nvecs / 2)
+        effort = live < seg->nvecs / 8 ? 8 : 3;
+    positions = malloc(k * sizeof(*positions));
+    scores = malloc(k * sizeof(*scores));
+    if (positions == NULL || scores == NULL)
+        rc = no_memory(err);
+    if (rc == 0)
+        rc = rag_ann_search(seg->ann, s->query->vector, k,
+                            bits ? bits : s->g->live[which], live, effort,
+                            positions, scores, &found, err);
+    for (size_t i = 0; i < found && rc == 0; i++) {
+        const rag_vec_row *v = &seg->vecs[positions[i]];
+        rag_candidate *c =
+            candidate(s, &seg->chunks[v->chunk], which, v->chunk);
+
+        if (c)
+            note_vector(s, c, v, scores[i]);
+    }
+    free(bits);
+    free(positions);
+    free(scores);
+    return rc;
+}
+
+static int by_vector(const void *x, const void *y) {
+    const rag_candidate *a = x, *b = y;
+
+    if (a->vector != b->vector)
+        return a->vector > b->vector ? -1 : 1;
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static int vector_side(rag_search *s, rag_error *err) {
+    int rc = search_segment(s, 0, s->g->base, err);
+
+    if (rc == 0)
+        rc = search_segment(s, 1, s->g->tail, err);
+    if (rc != 0)
+        return rc;
+    /* Both segments gave their best: keep the best of both. */
+    qsort(s->c, s->n, sizeof(*s->c), by_vector);
+    if (s->n > 2 * s->wanted)
+        s->n = 2 * s->wanted;
+    memset(s->table, 0, s->slots * sizeof(*s->table));
+    for (size_t i = 0; i < s->n; i++)
+        s->table[slot_of(s, s->c[i].id)] = (uint32_t)i + 1;
+    return 0;
+}
+
+/* The exact cosine of chunks that only the words found. */
+static int missing_cosines(rag_search *s, rag_error *err) {
+    int rc = 0;
+
+    for (size_t i = 0; i < s->n && rc == 0; i++) {
+        rag_candidate *c = &s->c[i];
+        const rag_segment *seg = c->segment ? s->g->tail : s->g->base;
+
+        if (c->has_vector || seg->ann == NULL)
+            continue;
+        for (uint32_t j = seg->vec_start[c->at];
+             j < seg->vec_start[c->at + 1] && rc == 0; j++) {
+            int64_t position = seg->vec_list[j];
+            float score;
+
+            rc = rag_ann_scores(seg->ann, s->query->vector, &position, 1,
+                                &score, err);
+            if (rc == 0)
+                note_vector(s, c, &seg->vecs[position], score);
+        }
+    }
+    return rc;
+}
+
+/* ---- lexical side ------------------------------------------------------------------------ */
+
+/* Looks up how many chunks have each term; drops what nearly all have. */
+static int frequencies(rag_search *s, rag_error *err) {
+    double n = (double)s->g->live_chunks;
+    size_t kept = 0;
+    int rc = 0;
+    bool drop;
+
+    for (size_t i = 0; i < s->nterms && rc == 0; i++) {
+        rag_query_term *t = &s->terms[i];
+
+        if (!rag_index_df_get(s->ix, s->g->meta.seq, t->token, t->len,
+                              &t->df)) {
+            rc = rag_fts_df(s->store, t->token, t->len, &t->df, err);
+            if (rc == 0)
+                rag_index_df_put(s->ix, s->g->meta.seq, t->token, t->len,
+                                 t->df);
+        }
+        if ((double)t->df > n)
+            t->df = s->g->live_chunks;
+        t->idf = log(1 + (n - (double)t->df + 0.5) / ((double)t->df + 0.5));
+        if (t->df > 0 && (double)t->df <= s->tuning->ubiquitous * n)
+            kept++;
+    }
+    drop = kept > 0 && n >= DROP_FROM;
+    for (size_t i = 0; i < s->nterms && rc == 0; i++) {
+        rag_query_term *t = &s->terms[i];
+
+        if (t->df == 0 || (drop && (double)t->df > s->tuning->ubiquitous * n))
+            t->weight = 0;
+    }
+    return rc;
+}
+
+static double length_norm(const rag_search *s, const rag_chunk_row *row,
+                          int col) {
+    double avg = s->g->avg_words[col], b = s->tuning->b;
+
+    if (avg <= 0 || col == RAG_COL_TITLE || col == RAG_COL_HEADING)
+        return 1;
+    return 1 - b + b * row->words[col] / avg;
+}
+
+static double bm25(const rag_search *s, const rag_chunk_row *row,
+                   const uint16_t *tf, double *cover) {
+    double score = 0, inverse[RAG_COLS];
+
+    for (int j = 0; j < RAG_COLS; j++)
+        inverse[j] = s->tuning->column[j] / length_norm(s, row, j);
+    *cover = 0;
+    for (size_t i = 0; i < s->nterms; i++) {
+        const rag_query_term *t = &s->terms[i];
+        const uint16_t *f = tf + i * RAG_COLS;
+        double w = 0;
+
+        if (t->weight <= 0)
+            continue;
+        for (int j = 0; j < RAG_COLS; j++)
+            w += f[j] * inverse[j];
+        if (w <= 0)
+            continue;
+        score +=
+            t->weight * t->idf * w * (s->tuning->k1 + 1) / (w + s->tuning->k1);
+        *cover += t->weight * t->idf;
+    }
+    return score;
+}
+
+static bool worse(const rag_scored *a, const rag_scored *b) {
+    return a->score != b->score ? a->score < b->score : a->id > b->id;
+}
+
+static void sift_down(rag_scored *h, size_t n, size_t i) {
+    for (;;) {
+        size_t child = 2 * i + 1;
+        rag_scored swap;
+
+        if (child >= n)
+            return;
+        if (child + 1 < n && worse(&h[child + 1], &h[child]))
+            child++;
+        if (!worse(&h[child], &h[i]))
+            return;
+        swap = h[i];
+        h[i] = h[child];
+        h[child] = swap;
+        i = child;
+    }
+}
+
+/* Keeps the best `wanted` in a heap whose root is the worst. */
+static void keep(rag_search *s, rag_scored x) {
+    rag_scored *h = s->heap;
+    size_t i;
+
+    if (s->heaped == s->wanted) {
+        if (worse(&h[0], &x)) {
+            h[0] = x;
+            sift_down(h, s->heaped, 0);
+        }
+        return;
+    }
+    i = s->heaped++;
+    h[i] = x;
+    while (i > 0 && worse(&h[i], &h[(i - 1) / 2])) {
+        rag_scored swap = h[i];
+
+        h[i] = h[(i - 1) / 2];
+        h[(i - 1) / 2] = swap;
+        i = (i - 1) / 2;
+    }
+}
+
+static void on_match(void *user, int64_t chunk, const uint16_t *tf) {
+    rag_search *s = user;
+    rag_candidate *c;
+    size_t at;
+    int segment;
+    double score, cover;
+    const rag_chunk_row *row = rag_generation_chunk(s->g, chunk, &segment, &at);
+
+    if (row == NULL || !is_allowed(s, row->doc))
+        return;
+    score = bm25(s, row, tf, &cover);
+    if (score > s->best_bm25) {
+        s->best_bm25 = score;
+        s->best_cover = cover;
+    }
+    c = find_candidate(s, chunk);
+    if (c)
+        c->lexical = score;
+    keep(s, (rag_scored){score, chunk, (uint32_t)at, segment});
+}
+
+static int lexical_side(rag_search *s, rag_error *err) {
+    int rc = rag_query_terms(s->query->text, s->query->len, s->tuning, s->terms,
+                             &s->nterms, err);
+
+    if (rc == 0)
+        rc = frequencies(s, err);
+    if (rc == 0)
+        rc = rag_fts_match(s->store, s->terms, s->nterms, on_match, s, err);
+    for (size_t i = 0; i < s->heaped && rc == 0; i++) {
+        const rag_scored *x = &s->heap[i];
+        const rag_segment *seg = x->segment ? s->g->tail : s->g->base;
+        rag_candidate *c = candidate(s, &seg->chunks[x->at], x->segment, x->at);
+
+        if (c)
+            c->lexical = x->score;
+    }
+    return rc;
+}
+
+static void read_signals(rag_search *s, rag_query_signals *q) {
+    double n = (double)s->g->live_chunks, top = log(1 + (n + 0.5) / 0.5);
+    double idf = 0, possible = 0, weight = 0, codes = 0, quoted = 0,
+           unknown = 0;
+
+    memset(q, 0, sizeof(*q));
+    for (size_t i = 0; i < s->nterms; i++) {
+        const rag_query_term *t = &s->terms[i];
+
+        possible += t->weight * t->idf;
+        if (t->stop || t->kind == RAG_TERM_BIGRAM || t->kind == RAG_TERM_PART)
+            continue;
+        weight += 1;
+        idf += t->df > 0 ? t->idf : 0;
+        unknown += t->df == 0;
+        codes += t->kind == RAG_TERM_CODE || t->kind == RAG_TERM_NUMBER;
+        quoted += t->quoted;
+    }
+    q->words = weight;
+    if (weight > 0) {
+        q->codes = codes / weight;
+        q->quoted = quoted / weight;
+        q->rare = idf / weight / top;
+        q->unknown = unknown / weight;
+    }
+    q->cover = possible > 0 ? s->best_cover / possible : 0;
+}
+
+/* ---- hits ----------------------------------------------------------------------------------- */
+
+static int fill_hit(rag_search *s, const rag_ranked *d, const rag_candidate *c,
+                    bool first, size_t number, rag_index_hit *h, bool *found,
+                    rag_error *err) {
+    int rc = rag_store_hit(s->store, c->id, c->question, h, found, err);
+
+    if (rc != 0 || !*found)
+        return rc;
+    h->score = first ? d->score : c->fused;
+    h->lexical = c->lexical;
+    h->vector = c->has_vector ? c->vector : NAN;
+    h->lexical_z = d->lexical_z;
+    h->vector_z = d->vector_z;
+    h->lexical_rank = d->lexical_rank;
+    h->vector_rank = d->vector_rank;
+    h->document = number;
+    return 0;
+}
+
+static int fetch(rag_search *s, const rag_fusion *f, rag_index_result *out,
+                 rag_error *err) {
+    size_t k = s->query->k ? s->query->k : 10;
+    size_t per = s->query->chunks ? s->query->chunks : 1;
+    int rc = 0;
+
+    if (k > RAG_INDEX_K_MAX)
+        k = RAG_INDEX_K_MAX;
+    if (per > RAG_INDEX_K_MAX)
+        per = RAG_INDEX_K_MAX;
+    for (size_t i = 0; i < f->n && out->documents < k && rc == 0; i++) {
+        const rag_ranked *d = &f->docs[i];
+        size_t n = d->n < per ? d->n : per;
+        rag_index_hit *more = realloc(out->hits, (out->n + n) * sizeof(*more));
+        bool any = false;
+
+        if (more == NULL)
+            return no_memory(err);
+        out->hits = more;
+        for (size_t j = 0; j < n && rc == 0; j++) {
+            rag_index_hit *h = &out->hits[out->n];
+            bool found = false;
+
+            memset(h, 0, sizeof(*h));
+            rc = fill_hit(s, d, &s->c[d->first + j], !any, out->documents, h,
+                          &found, err);
+            if (found || rc != 0)
+                out->n++; /* freed with the result */
+            any |= found;
+        }
+        out->documents += any;
+    }
+    return rc;
+}
+
+/* ---- the whole -------------------------------------------------------------------------------- */
+
+/* Connection and generation at the same commit; *s owns both. */
+static int begin(rag_index *ix, rag_search *s, rag_error *err) {
+    rag_store_meta m;
+    bool behind;
+    int rc = rag_index_take(ix, &s->store, err);
+
+    /* A writer that commits all the time could outrun us for ever; after
+     * many rounds what is missing on one side is left out. */
+    for (int round = 0; rc == 0 && round < ROUNDS; round++) {
+        rc = rag_store_begin_read(s->store, err);
+        if (rc == 0)
+            rc = rag_store_meta_get(s->store, &m, err);
+        if (rc != 0)
+            break;
+        s->g = rag_index_current(ix);
+        if (m.seq == s->g->meta.seq || round == ROUNDS - 1)
+            return 0;
+        rag_store_end_read(s->store);
+        behind = m.seq > s->g->meta.seq;
+        rag_generation_release(s->g);
+        s->g = NULL;
+        /* When it cannot be followed (another encoder now), the old
+         * generation goes on serving. */
+        if (behind && rag_index_catch_up(ix, NULL) != 0)
+            round = ROUNDS - 2;
+    }
+    return rc;
+}
+
+static void end(rag_index *ix, rag_search *s, bool broken) {
+    rag_index_give(ix, s->store, broken);
+    rag_generation_release(s->g);
+    free(s->allowed);
+    free(s->c);
+    free(s->table);
+    free(s->heap);
+}
+
+static int check_query(const rag_index_query *q, rag_error *err) {
+    if (q->text == NULL && q->vector == NULL)
+        return rag_error_set(err, RAG_E_USAGE, "an empty question");
+    if (q->vector_weight > 1 || isnan(q->vector_weight))
+        return rag_error_set(err, RAG_E_USAGE,
+                             "the vector weight is a number from 0 to 1");
+    return 0;
+}
+
+static int run(rag_search *s, rag_index_result *out, rag_error *err) {
+    rag_query_signals signals;
+    rag_fusion f = {0};
+    double t0 = rag_clock_ms(), t1, t2;
+    bool vector = s->query->vector && s->g->meta.dim > 0;
+    int rc = make_filter(s, err);
+
+    if (rc == 0)
+        rc = reserve(s, err);
+    if (rc == 0 && vector)
+        rc = vector_side(s, err);
+    t1 = rag_clock_ms();
+    if (rc == 0 && s->query->text && s->query->len > 0)
+        rc = lexical_side(s, err);
+    t2 = rag_clock_ms();
+    if (rc == 0 && vector)
+        rc = missing_cosines(s, err);
+    read_signals(s, &signals);
+    if (rc == 0)
+        rc = rag_fuse(s->c, s->n, s->best_bm25 > 0, vector,
+                      s->query->vector_weight, &signals, s->tuning, &f, err);
+    if (rc == 0)
+        rc = fetch(s, &f, out, err);
+    free(f.docs);
+    out->generation = (uint64_t)s->g->meta.seq;
+    out->vector_weight = f.weight;
+    out->vector_ms = t1 - t0;
+    out->lexical_ms = t2 - t1;
+    out->fuse_ms = rag_clock_ms() - t2;
+    out->best_cosine = s->n > 0 && vector ? s->best_cosine : 0;
+    out->best_bm25 = s->best_bm25;
+    out->query_terms = signals.words;
+    return rc;
+}
+
+int rag_index_search(rag_index *ix, const rag_index_query *q,
+                     rag_index_result *out, rag_error *err) {
+    rag_search *s;
+    int rc = check_query(q, err);
+
+    memset(out, 0, sizeof(*out));
+    if (rc != 0)
+        return rc;
+    s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return no_memory(err);
+    s->ix = ix;
+    s->query = q;
+    s->tuning = rag_index_tuning(ix);
+    s->best_cosine = -1;
+    s->wanted = q->candidates ? q->candidates : 5 * (q->k ? q->k : 10);
+    if (s->wanted < 100 && q->candidates == 0)
+        s->wanted = 100;
+    if (s->wanted > RAG_INDEX_CANDIDATES_MAX)
+        s->wanted = RAG_INDEX_CANDIDATES_MAX;
+    rc = begin(ix, s, err);
+    if (rc == 0)
+        rc = run(s, out, err);
+    end(ix, s, rc != 0);
+    free(s);
+    if (rc != 0)
+        rag_index_result_free(out);
+    return rc;
+}
+
+static void free_hit(rag_index_hit *h) {
+    free(h->doc);
+    free(h->title);
+    free(h->heading);
+    free(h->source);
+    free(h->url);
+    free(h->lang);
+    free(h->collection);
+    free(h->text);
+    free(h->question);
+}
+
+void rag_index_result_free(rag_index_result *r) {
+    for (size_t i = 0; i < r->n; i++)
+        free_hit(&r->hits[i]);
+    free(r->hits);
+    memset(r, 0, sizeof(*r));
+}

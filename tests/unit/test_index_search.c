@@ -1,0 +1,333 @@
+/*
+ * Promises: words of both languages find their document whatever particle,
+ * spacing, width or case; what users type is never query syntax; filters and
+ * validity hold; both sides' scores are exact; exact FAQ questions are found.
+ */
+#include "test_index_support.h"
+
+static const test_doc bank[] = {
+    {.id = "internet",
+     .title = "전자금융",
+     .text = "인터넷뱅킹 이용 시간은 하루 종일입니다."},
+    {.id = "loan",
+     .title = "대출",
+     .text = "신용대출의 금리는 연 3.5%이며 한도는 1,000만원입니다."},
+    {.id = "card",
+     .title = "카드",
+     .text = "체크카드를 잃어버리면 1588-0000으로 분실 신고를 합니다."},
+    {.id = "code",
+     .title = "서류",
+     .text = "해외송금에는 서식 PPR-9087이 필요합니다."},
+    {.id = "vpn",
+     .title = "Remote work",
+     .text = "Connect to the VPN before opening the payroll application."},
+    {.id = "expense",
+     .title = "Expenses",
+     .text = "Travel expenses are reimbursed within thirty days."},
+    {.id = "plan",
+     .title = "요금",
+     .text = "B 등급 고객은 수수료가 면제됩니다."},
+    {.id = "statute",
+     .title = "법",
+     .text = "제17조에 따라 과태료를 부과한다."},
+};
+
+static const struct {
+    const char *question, *id;
+} table[] = {
+    {"인터넷뱅킹은 언제 되나요", "internet"},
+    {"인터넷 뱅킹 시간", "internet"},
+    {"뱅킹", "internet"},
+    {"대출금리", "loan"},
+    {"대출 금리가 몇 퍼센트예요?", "loan"},
+    {"3.5%", "loan"},
+    {"1000만원", "loan"},
+    {"１，０００만원", "loan"},
+    {"체크카드를 분실했어요", "card"},
+    {"카드", "card"},
+    {"15880000", "card"},
+    {"1588-0000 번호", "card"},
+    {"ppr-9087", "code"},
+    {"PPR9087 서식", "code"},
+    {"9087", "code"},
+    {"해외 송금", "code"},
+    {"\xE1\x84\x83\xE1\x85\xA2\xE1\x84\x8E\xE1\x85\xAE\xE1\x86\xAF", "loan"},
+    {"ＶＰＮ connection", "vpn"},
+    {"how do i get reimbursement for traveling", "expense"},
+    {"등급 B", "plan"},
+    {"수수료 면제", "plan"},
+    {"17조", "statute"},
+    {"제17조는 무엇인가요", "statute"},
+};
+
+static void words_find_their_document(void **state) {
+    char *dir = test_dir();
+    rag_index *ix;
+
+    (void)state;
+    test_store(dir, bank, sizeof(bank) / sizeof(bank[0]));
+    ix = test_open(dir);
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        assert_finds(ix, table[i].question, table[i].id);
+    rag_index_close(ix);
+    test_dir_free(dir);
+}
+
+static void what_users_type_is_no_syntax(void **state) {
+    static const char *const nasty[] = {
+        "\"",        "\"\"\"",     "'",    "*",        "(",
+        ")",         "AND",        "OR",   "NOT",      "NEAR(a b)",
+        "title:vpn", "vpn*",       "^vpn", "-vpn",     "vpn AND NOT payroll",
+        "a\"b",      "{title}: x", "\\",   "%",        "_",
+        ";",         "--",         "\x01", "\xFF\xFE", "\"vpn OR (",
+        "col:\"",    "NULL",       "+",    "a + b",    "💥",
+        "ㅋㅋㅋ",    "、。",
+    };
+    char *dir = test_dir();
+    rag_index *ix;
+    char best[64];
+
+    (void)state;
+    test_store(dir, bank, sizeof(bank) / sizeof(bank[0]));
+    ix = test_open(dir);
+    for (size_t i = 0; i < sizeof(nasty) / sizeof(nasty[0]); i++)
+        test_best(ix, nasty[i], false, best);
+    assert_finds(ix, "title:vpn* \"payroll", "vpn");
+    rag_index_close(ix);
+    test_dir_free(dir);
+}
+
+static void long_questions_are_cut_not_refused(void **state) {
+    char *dir = test_dir(), *s = malloc(200001), best[64];
+    rag_index *ix;
+
+    (void)state;
+    test_store(dir, bank, sizeof(bank) / sizeof(bank[0]));
+    ix = test_open(dir);
+    for (int i = 0; i < 200000; i++)
+        s[i] = "vpn word payroll "[i % 17];
+    s[200000] = '\0';
+    test_best(ix, s, true, best);
+    assert_string_equal(best, "vpn");
+    free(s);
+    rag_index_close(ix);
+    test_dir_free(dir);
+}
+
+static void filters_and_validity_hold(void **state) {
+    char *dir = test_dir();
+    const test_doc docs[] = {
+        {.id = "old",
+         .text = "수수료 안내",
+         .until = 1000,
+         .collection = "fees",
+         .source = "/nowhere/a/x"},
+        {.id = "now",
+         .text = "수수료 안내",
+         .from = 1001,
+         .collection = "fees",
+         .source = "/nowhere/a/y"},
+        {.id = "other",
+         .text = "수수료 안내",
+         .collection = "misc",
+         .source = "/nowhere/b/z"},
+        {.id = "faq",
+         .text = "수수료는 없습니다.",
+         .question = "수수료 안내 있나요"},
+    };
+    const struct {
+        const char *collection, *source;
+        int kind;
+        int64_t now;
+        size_t n;
+        const char *first; /* NULL: not looked at */
+    } cases[] = {
+        {NULL, NULL, -1, RAG_TIME_NONE, 4, NULL},
+        {NULL, NULL, -1, 500, 3, NULL},
+        {"fees", NULL, -1, 500, 1, "old"},
+        {"fees", NULL, -1, 1000, 1, "old"},
+        {"fees", NULL, -1, 1001, 1, "now"},
+        {"fees", NULL, -1, RAG_TIME_NONE, 2, NULL},
+        {"none", NULL, -1, RAG_TIME_NONE, 0, NULL},
+        {NULL, "/nowhere/b", -1, RAG_TIME_NONE, 1, "other"},
+        {NULL, "/nowhere/a/", -1, RAG_TIME_NONE, 2, NULL},
+        {NULL, NULL, RAG_DOC_FAQ, RAG_TIME_NONE, 1, "faq"},
+        {NULL, NULL, RAG_DOC_TEXT, RAG_TIME_NONE, 3, NULL},
+    };
+    const char *text = "수수료 안내";
+    float v[DIM];
+    rag_index *ix;
+
+    (void)state;
+    test_store(dir, docs, 4);
+    ix = test_open(dir);
+    test_vector(text, v);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (int side = 0; side < 3; side++) {
+            rag_index_query q = {.text = side == 1 ? NULL : text,
+                                 .len = side == 1 ? 0 : strlen(text),
+                                 .vector = side == 0 ? NULL : v,
+                                 .kind = cases[i].kind,
+                                 .collection = cases[i].collection,
+                                 .source = cases[i].source,
+                                 .now = cases[i].now,
+                                 .vector_weight = -1};
+            rag_index_result r;
+            rag_error err;
+
+            must(rag_index_search(ix, &q, &r, &err), &err);
+            assert_int_equal(r.documents, cases[i].n);
+            if (cases[i].first)
+                assert_string_equal(r.hits[0].doc, cases[i].first);
+            rag_index_result_free(&r);
+        }
+    rag_index_close(ix);
+    test_dir_free(dir);
+}
+
+static void scores_of_both_sides_are_exact(void **state) {
+    char *dir = test_dir();
+    const char *text = "대출 금리";
+    float v[DIM], w[DIM];
+    rag_index_query q = {.text = text,
+                         .len = strlen(text),
+                         .vector = v,
+                         .kind = -1,
+                         .vector_weight = -1};
+    rag_index_result r;
+    rag_index *ix;
+    rag_error err;
+
+    (void)state;
+    test_store(dir, bank, sizeof(bank) / sizeof(bank[0]));
+    ix = test_open(dir);
+    test_vector(text, v);
+    must(rag_index_search(ix, &q, &r, &err), &err);
+    assert_true(r.n >= 2);
+    assert_string_equal(r.hits[0].doc, "loan");
+    assert_int_equal(r.hits[0].lexical_rank, 1);
+    for (size_t i = 0; i < r.n; i++) {
+        double dot = 0;
+
+        test_vector(r.hits[i].text, w);
+        for (int j = 0; j < DIM; j++)
+            dot += (double)v[j] * w[j];
+        assert_true(fabs(dot - r.hits[i].vector) < 2e-3);
+        assert_true(i == 0 || r.hits[i].score <= r.hits[i - 1].score);
+        assert_int_equal(r.hits[i].document, i);
+    }
+    assert_true(r.best_cosine >= r.hits[0].vector - 1e-6);
+    assert_true(fabs(r.best_bm25 - r.hits[0].lexical) < 1e-9);
+    rag_index_result_free(&r);
+    /* the caller's weight is obeyed */
+    q.vector_weight = 1;
+    must(rag_index_search(ix, &q, &r, &err), &err);
+    assert_true(r.vector_weight == 1);
+    assert_int_equal(r.hits[0].vector_rank, 1);
+    rag_index_result_free(&r);
+    rag_index_result_free(&r);
+    q.vector_weight = 2;
+    assert_int_equal(rag_index_search(ix, &q, &r, &err), RAG_E_USAGE);
+    rag_index_close(ix);
+    test_dir_free(dir);
+}
+
+static void chunks_of_a_document_stand_together(void **state) {
+    char *dir = test_dir();
+    const test_doc docs[] = {
+        {.id = "two", .text = "휴가 신청 방법 ---휴가 신청 기한 안내 ---식당"},
+        {.id = "one", .text = "휴가 정책"},
+    };
+    rag_index_query q = {.text = "휴가 신청",
+                         .len = strlen("휴가 신청"),
+                         .kind = -1,
+                         .chunks = 5,
+                         .vector_weight = -1};
+    rag_index_result r;
+    rag_index *ix;
+    rag_error err;
+
+    (void)state;
+    test_store(dir, docs, 2);
+    ix = test_open(dir);
+    must(rag_index_search(ix, &q, &r, &err), &err);
+    assert_int_equal(r.documents, 2);
+    assert_int_equal(r.n, 3);
+    assert_string_equal(r.hits[0].doc, "two");
+    assert_string_equal(r.hits[1].doc, "two");
+    assert_int_equal(r.hits[1].document, 0);
+    assert_int_equal(r.hits[2].document, 1);
+    rag_index_result_free(&r);
+    q.k = 1;
+    must(rag_index_search(ix, &q, &r, &err), &err);
+    assert_int_equal(r.documents, 1);
+    rag_index_result_free(&r);
+    rag_index_close(ix);
+    test_dir_free(dir);
+}
+
+static void exact_questions_are_found_by_key(void **state) {
+    char *dir = test_dir();
+    const test_doc docs[] = {
+        {.id = "open",
+         .text = "지점에서 개설합니다.",
+         .question = "통장 개설은 어떻게 하나요?"},
+        {.id = "close",
+         .text = "지점에서 해지합니다.",
+         .question = "통장 해지는 어떻게 하나요?"},
+        {.id = "expired",
+         .text = "지난 답",
+         .until = 10,
+         .question = "통장 개설은 어떻게 하나요?"},
+    };
+    const char *asked = "통장개설은 어떻게하나요";
+    rag_index_result r;
+    rag_index *ix;
+    rag_error err;
+    rag_buf key;
+
+    (void)state;
+    test_store(dir, docs, 3);
+    ix = test_open(dir);
+    rag_buf_init(&key, 0);
+    must(rag_terms_key(asked, strlen(asked), &key, &err), &err);
+    must(rag_index_faq_exact(ix, key.data, key.len, NULL, 0, 5, &r, &err),
+         &err);
+    assert_int_equal(r.n, 1);
+    assert_string_equal(r.hits[0].doc, "open");
+    assert_string_equal(r.hits[0].text, "지점에서 개설합니다.");
+    assert_string_equal(r.hits[0].question, "통장 개설은 어떻게 하나요?");
+    rag_index_result_free(&r);
+    must(rag_index_faq_exact(ix, key.data, key.len, "none", 0, 5, &r, &err),
+         &err);
+    assert_int_equal(r.n, 0);
+    rag_index_result_free(&r);
+    must(rag_index_faq_exact(ix, "x", 1, NULL, 0, 5, &r, &err), &err);
+    assert_int_equal(r.n, 0);
+    rag_index_result_free(&r);
+    rag_buf_free(&key);
+    rag_index_close(ix);
+    test_dir_free(dir);
+}
+
+static void self_test_passes(void **state) {
+    rag_error err;
+
+    (void)state;
+    must(rag_index_self_test(&err), &err);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_find_their_document),
+        cmocka_unit_test(what_users_type_is_no_syntax),
+        cmocka_unit_test(long_questions_are_cut_not_refused),
+        cmocka_unit_test(filters_and_validity_hold),
+        cmocka_unit_test(scores_of_both_sides_are_exact),
+        cmocka_unit_test(chunks_of_a_document_stand_together),
+        cmocka_unit_test(exact_questions_are_found_by_key),
+        cmocka_unit_test(self_test_passes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
