@@ -43,7 +43,7 @@ typedef struct run {
     bool done; /* the server said that it is finished */
     bool failed; /* rc in code */
     int code;
-    bool timed_out;
+    rag_error fault; /* said by the callbacks; the HTTP client writes err */
 } run;
 
 /* ---- request ---------------------------------------------------------------- */
@@ -219,7 +219,7 @@ static int took_piece(run *r, const char *piece, size_t n) {
         return 0;
     if (out->first_token_ms == 0.0)
         out->first_token_ms = rag_clock_ms() - r->started_ms;
-    int rc = rag_buf_append(&out->text, piece, n, r->err);
+    int rc = rag_buf_append(&out->text, piece, n, &r->fault);
     if (rc)
         return fail(r, rc);
     if (r->opt->on_token && r->opt->on_token(r->opt->user, piece, n)) {
@@ -240,7 +240,7 @@ static int native_event(run *r, const json_t *o) {
     rag_generation *out = r->out;
     const char *piece = json_string_value(json_object_get(o, "content"));
     if (!piece)
-        return fail(r, rag_error_set(r->err, RAG_E_UNAVAILABLE,
+        return fail(r, rag_error_set(&r->fault, RAG_E_UNAVAILABLE,
                                      "the generator sent an event without "
                                      "content"));
     const json_t *probs = json_object_get(o, "completion_probabilities");
@@ -300,7 +300,7 @@ static int server_error(run *r, const json_t *e) {
     const char *message =
         json_is_string(e) ? json_string_value(e)
                           : json_string_value(json_object_get(e, "message"));
-    return fail(r, rag_error_set(r->err, RAG_E_UNAVAILABLE,
+    return fail(r, rag_error_set(&r->fault, RAG_E_UNAVAILABLE,
                                  "the generator reports: %.300s",
                                  message ? message : "an error"));
 }
@@ -320,7 +320,7 @@ static int on_event(void *user, const char *event, const char *data,
     rag_error_clear(&why);
     if (rag_json_parse(data, len, EVENT_MAX, &o, &why) || !json_is_object(o)) {
         json_decref(o);
-        return fail(r, rag_error_set(r->err, RAG_E_UNAVAILABLE,
+        return fail(r, rag_error_set(&r->fault, RAG_E_UNAVAILABLE,
                                      "the generator sent something that is "
                                      "no event: %.200s",
                                      why.message));
@@ -335,7 +335,7 @@ static int on_event(void *user, const char *event, const char *data,
 
 static int on_body(void *user, const char *p, size_t n) {
     run *r = user;
-    int rc = rag_sse_feed(&r->sse, p, n, on_event, r, r->err);
+    int rc = rag_sse_feed(&r->sse, p, n, on_event, r, &r->fault);
     if (rc && !r->failed && !r->out->stopped)
         return fail(r, rc);
     return rc;
@@ -388,6 +388,7 @@ static int exchange(run *r, bool extras, long *status) {
         goto out;
     rag_sse_free(&r->sse);
     rag_sse_init(&r->sse, EVENT_MAX);
+    r->failed = r->done = false;
     long left = (long)(r->deadline_ms - rag_clock_ms());
     rag_http_request req = {.method = "POST",
                             .url = url,
@@ -405,7 +406,7 @@ static int exchange(run *r, bool extras, long *status) {
     if (r->out->stopped)
         rc = 0;
     else if (r->failed)
-        rc = r->code;
+        rc = rag_error_set(r->err, (rag_code)r->code, "%s", r->fault.message);
     else if (!rc && res.status >= 400)
         rc = status_error(r, &res);
     else if (!rc && !r->done)
