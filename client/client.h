@@ -62,7 +62,8 @@ typedef struct rag_printer {
     size_t column; /* where the cursor is */
     size_t indent;
     rag_buf word; /* not yet printed: it may have to go to the next line */
-    bool space; /* one is due before the word */
+    bool space;   /* one is due before the word */
+    bool started; /* something stands on this line */
 } rag_printer;
 
 void rag_printer_init(rag_printer *p, FILE *file);

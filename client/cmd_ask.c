@@ -93,7 +93,7 @@ static void print_source(rag_printer *p, const json_t *c) {
     char number[32], place[96];
     const char *title = rag_field(c, "title"), *doc = rag_field(c, "doc");
     const char *heading = rag_field(c, "heading"), *url = rag_field(c, "url");
-    snprintf(number, sizeof number, "[%d] ",
+    snprintf(number, sizeof number, "[%d]",
              (int)json_integer_value(json_object_get(c, "n")));
     snprintf(place, sizeof place, ":%lld-%lld",
              (long long)json_integer_value(json_object_get(c, "start")),
@@ -101,6 +101,7 @@ static void print_source(rag_printer *p, const json_t *c) {
     p->indent = 4;
     rag_printer_style(p, RAG_STYLE_BOLD);
     put(p, number);
+    put(p, " ");
     put(p, *title ? title : doc);
     rag_printer_style(p, RAG_STYLE_PLAIN);
     if (*heading) {
@@ -127,7 +128,7 @@ static void print_rest(rag_printer *p, const json_t *answer) {
     json_t *choices = json_object_get(answer, "choices");
     for (size_t i = 0; i < json_array_size(choices); i++) {
         p->indent = 4;
-        put(p, "  - ");
+        put(p, "- ");
         put(p, rag_field(json_array_get(choices, i), "question"));
         p->indent = 0;
         rag_printer_end(p);

@@ -35,6 +35,14 @@ static long long number(const json_t *v, const char *key) {
     return (long long)json_integer_value(json_object_get(v, key));
 }
 
+static void print_row(rag_printer *p, const char *label, const char *text) {
+    fprintf(p->file, "%s%*s", label, *label ? 11 - (int)strlen(label) : 2, "");
+    p->column = p->indent = 11;
+    rag_printer_text(p, text, strlen(text));
+    p->indent = 0;
+    rag_printer_end(p);
+}
+
 static void print_status(const json_t *v) {
     const json_t *index = json_object_get(v, "index");
     const json_t *encoder = json_object_get(v, "encoder");
@@ -44,28 +52,23 @@ static void print_status(const json_t *v) {
     rag_printer_init(&p, stdout);
     bool ready = json_is_true(json_object_get(v, "ready"));
     rag_printer_style(&p, ready ? RAG_STYLE_GOOD : RAG_STYLE_BAD);
-    fputs(ready ? "ready" : "not ready", stdout);
+    fputs(ready ? "ready    " : "not ready", stdout);
     rag_printer_style(&p, RAG_STYLE_PLAIN);
-    snprintf(line, sizeof line, "  ragd %s, up %.0f s", rag_field(v, "version"),
+    snprintf(line, sizeof line, "ragd %s, up %.0f s", rag_field(v, "version"),
              json_number_value(json_object_get(v, "uptime_s")));
-    rag_printer_text(&p, line, strlen(line));
-    rag_printer_end(&p);
+    print_row(&p, "", line);
     snprintf(line, sizeof line,
-             "index      %s, %lld documents (%lld FAQ), %lld chunks, "
-             "generation %lld, %s",
+             "%s, %lld documents (%lld FAQ), %lld chunks, generation %lld, %s",
              rag_field(index, "state"), number(index, "documents"),
              number(index, "faqs"), number(index, "chunks"),
              number(index, "generation"), rag_field(index, "ann"));
-    rag_printer_text(&p, line, strlen(line));
-    rag_printer_end(&p);
-    snprintf(line, sizeof line, "encoder    %s, %s",
-             rag_field(encoder, "model"), rag_field(encoder, "kernel"));
-    rag_printer_text(&p, line, strlen(line));
-    rag_printer_end(&p);
-    snprintf(line, sizeof line, "generator  %s %s",
-             rag_field(generator, "state"), rag_field(generator, "model"));
-    rag_printer_text(&p, line, strlen(line));
-    rag_printer_end(&p);
+    print_row(&p, "index", line);
+    snprintf(line, sizeof line, "%s, %s", rag_field(encoder, "model"),
+             rag_field(encoder, "kernel"));
+    print_row(&p, "encoder", line);
+    snprintf(line, sizeof line, "%s %s", rag_field(generator, "state"),
+             rag_field(generator, "model"));
+    print_row(&p, "generator", line);
     rag_printer_free(&p);
 }
 

@@ -49,7 +49,7 @@ static void new_line(rag_printer *p) {
     for (size_t i = 0; i < p->indent; i++)
         fputc(' ', p->file);
     p->column = p->indent;
-    p->space = false;
+    p->started = p->space = false;
 }
 
 /* Prints the held word, on the next line when it does not fit, cut when it
@@ -76,6 +76,7 @@ static void flush_word(rag_printer *p) {
         p->column += cw;
         i += n;
     }
+    p->started = true;
     rag_buf_clear(&p->word);
 }
 
@@ -94,7 +95,7 @@ void rag_printer_text(rag_printer *p, const char *s, size_t n) {
             new_line(p);
         } else if (cp == ' ' || cp == '\t') {
             flush_word(p);
-            p->space = p->column > p->indent;
+            p->space = p->started;
         } else if (!harmful(cp) && rag_buf_append(&p->word, s + i, k, NULL)) {
             flush_word(p); /* no memory to hold it back: print as it comes */
         }
@@ -106,7 +107,7 @@ void rag_printer_end(rag_printer *p) {
     flush_word(p);
     fputc('\n', p->file);
     p->column = 0;
-    p->space = false;
+    p->started = p->space = false;
     fflush(p->file);
 }
 

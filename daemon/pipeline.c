@@ -16,6 +16,10 @@
 
 #define FAQ_EXACT_MAX 8
 #define FAQ_NEAR_K 8
+#define PASSAGES_A_DOCUMENT 2
+/* Passages far behind the best one distract a small model more than they
+ * help: only those with at least this share of its score are read. */
+#define PASSAGE_SHARE 0.45
 
 int rag_pipeline_open(const rag_pipeline_parts *parts, rag_config *config,
                       rag_pipeline **out, rag_error *err) {
@@ -148,6 +152,7 @@ static int step_search(rag_asking *a, rag_error *err) {
                          .len = a->question.len,
                          .vector = a->vector,
                          .k = (size_t)a->config->passages,
+                         .chunks = PASSAGES_A_DOCUMENT,
                          .collection = a->ask->collection,
                          .kind = -1,
                          .vector_weight = -1};
@@ -200,19 +205,23 @@ static int step_gate(rag_asking *a, rag_error *err) {
 
 static int step_evidence(rag_asking *a, rag_error *err) {
     a->passages = calloc(a->found.n, sizeof *a->passages);
-    if (!a->passages)
+    a->hit_of = calloc(a->found.n, sizeof *a->hit_of);
+    if (!a->passages || !a->hit_of)
         return rag_error_set(err, RAG_E_NOMEM, "no memory for passages");
-    a->npassages = a->found.n;
+    double floor = a->found.hits[0].score * PASSAGE_SHARE;
     for (size_t i = 0; i < a->found.n; i++) {
         const rag_index_hit *h = &a->found.hits[i];
-        a->passages[i] = (rag_passage){.doc = h->doc,
-                                       .title = h->title,
-                                       .heading = h->heading,
-                                       .chunk = h->chunk,
-                                       .text = h->text,
-                                       .start = h->start,
-                                       .len = h->end - h->start,
-                                       .score = h->score};
+        if (i && h->score < floor)
+            continue;
+        a->hit_of[a->npassages] = i;
+        a->passages[a->npassages++] = (rag_passage){.doc = h->doc,
+                                                    .title = h->title,
+                                                    .heading = h->heading,
+                                                    .chunk = h->chunk,
+                                                    .text = h->text,
+                                                    .start = h->start,
+                                                    .len = h->end - h->start,
+                                                    .score = h->score};
     }
     rag_evidence_options opt = {.max_tokens =
                                     (size_t)a->config->evidence_tokens,
@@ -293,6 +302,7 @@ out:
     rag_index_result_free(&a.near);
     rag_index_result_free(&a.found);
     free(a.passages);
+    free(a.hit_of);
     free(a.vector);
     rag_buf_free(&a.question);
     rag_config_unref(a.config);

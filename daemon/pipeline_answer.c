@@ -213,13 +213,13 @@ int rag_asking_grounded(rag_asking *a, rag_answer_status status,
     for (size_t i = 0; i < g->ncitations && !rc; i++) {
         const rag_citation *c = &g->citations[i];
         if (c->item >= a->evidence.n ||
-            a->evidence.items[c->item].passage >= a->found.n) {
+            a->evidence.items[c->item].passage >= a->npassages) {
             rc = rag_error_set(err, RAG_E_INTERNAL,
                                "citation %u points at no evidence", c->n);
             break;
         }
         const rag_index_hit *h =
-            &a->found.hits[a->evidence.items[c->item].passage];
+            &a->found.hits[a->hit_of[a->evidence.items[c->item].passage]];
         rc = add_source(a, c->n, h, c->start, c->end, c->quote, err);
     }
     rag_buf_free(&b);

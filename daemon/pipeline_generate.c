@@ -19,6 +19,9 @@
 #include <time.h>
 
 #define WAIT_SLICE_MS 50 /* how often one who waits looks for its client */
+/* A model that is starting is waited for so long: a few seconds for an
+ * answer are better than an extract at once. */
+#define START_PATIENCE_MS 8000.0
 /* A model that refused is overruled by an extract only when the search was
  * this sure. */
 #define OVERRULE 0.97
@@ -254,12 +257,19 @@ static int run(speaking *s, rag_error *err) {
     return without_generator(a, why.message, err);
 }
 
+/* Waits while the model starts; false when it is not there to be asked. */
+static bool model_ready(rag_asking *a, rag_generator_status *state) {
+    double until = rag_clock_ms() + START_PATIENCE_MS;
+    for (;;) {
+        rag_generator_describe(a->p->parts.generator, state);
+        if (state->state != RAG_GENERATOR_STARTING || rag_clock_ms() >= until ||
+            rag_asking_cancelled(a))
+            return state->state == RAG_GENERATOR_READY;
+        rag_clock_sleep_ms(WAIT_SLICE_MS);
+    }
+}
+
 int rag_asking_generate(rag_asking *a, rag_error *err) {
-    rag_generator_status state;
-    rag_generator_describe(a->p->parts.generator, &state);
-    if (state.state != RAG_GENERATOR_READY)
-        return without_generator(
-            a, *state.message ? state.message : "it is starting", err);
     rag_error why = {0};
     int rc = turn_take(a, &why);
     if (rc == RAG_E_TIMEOUT)
@@ -268,6 +278,12 @@ int rag_asking_generate(rag_asking *a, rag_error *err) {
         if (err)
             *err = why;
         return rc;
+    }
+    rag_generator_status state;
+    if (!model_ready(a, &state)) {
+        turn_give(a->p);
+        return without_generator(
+            a, *state.message ? state.message : "it is not running", err);
     }
     rag_prompt prompt = {0};
     rag_generation gen = {.refusal_logprob = NAN};

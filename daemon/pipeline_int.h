@@ -36,6 +36,7 @@ typedef struct rag_asking {
     rag_index_result exact, near, found;
     rag_passage *passages; /* npassages, pointing into found */
     size_t npassages;
+    size_t *hit_of; /* which hit a passage is */
     rag_evidence evidence;
     double probability; /* the gate's */
     bool done; /* out is complete */
