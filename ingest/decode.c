@@ -113,7 +113,8 @@ static const char *from_mark(const unsigned char *b, size_t n, size_t *skip) {
 
 /*
  * UTF-16 without a mark: line ends, spaces and digits put a zero in every
- * other byte, always on the same side.
+ * other byte, nearly always on the same side (a syllable such as U+AC00 has
+ * one on the other).
  */
 static const char *looks_utf16(const unsigned char *b, size_t n) {
     if (n < 8 || n % 2)
@@ -122,9 +123,9 @@ static const char *looks_utf16(const unsigned char *b, size_t n) {
     for (size_t i = 0; i < seen; i++)
         if (b[i] == 0)
             zero[i % 2]++;
-    if (zero[1] > seen / 20 && zero[0] == 0)
+    if (zero[1] > seen / 20 && zero[0] * 8 < zero[1])
         return "UTF-16LE";
-    if (zero[0] > seen / 20 && zero[1] == 0)
+    if (zero[0] > seen / 20 && zero[1] * 8 < zero[0])
         return "UTF-16BE";
     return NULL;
 }
