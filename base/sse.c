@@ -84,6 +84,8 @@ static int take_line(rag_sse *s, rag_sse_fn on_event, void *user,
     }
     if (is_field(line, name_len, "event")) {
         rag_buf_clear(&s->event);
+        if (memchr(value, '\0', value_len))
+            return 0; /* no name a C string could carry */
         return append(&s->event, value, value_len, EVENT_NAME_MAX, err);
     }
     return 0; /* a comment (no name), or a field we have no use for */

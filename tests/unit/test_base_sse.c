@@ -95,6 +95,8 @@ static void test_nul_bytes_are_data(void **state) {
     assert_memory_equal(g.text.data, "message(a\0b)", g.text.len);
     rag_sse_free(&sse);
     rag_buf_free(&g.text);
+    static const char name[] = "event: a\0b\ndata: 1\n\n";
+    expect_cut(name, sizeof name - 1, 5, "message(1)");
 }
 
 /* Feeds head, n times fill, then tail; returns the first failure. */
