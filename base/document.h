@@ -14,33 +14,33 @@
 
 typedef enum rag_doc_kind {
     RAG_DOC_TEXT = 0, /* a page, a file, a record */
-    RAG_DOC_FAQ = 1   /* an approved question with its answer as text */
+    RAG_DOC_FAQ = 1 /* an approved question with its answer as text */
 } rag_doc_kind;
 
 #define RAG_TIME_NONE INT64_MIN /* no such limit */
 
 typedef struct rag_chunk {
     size_t start, end; /* bytes [start,end) of the document's text */
-    char *heading;     /* path of headings, "Leave > Sick leave"; owned, may
+    char *heading; /* path of headings, "Leave > Sick leave"; owned, may
                         * be "" */
 } rag_chunk;
 
 typedef struct rag_document {
-    char *id;         /* unique in a store: a JSONL or CSV id, else the
+    char *id; /* unique in a store: a JSONL or CSV id, else the
                        * absolute path (so that a folder ingested by itself
                        * or as part of a larger one gives the same ids) */
-    char *source;     /* absolute path of the file it came from */
-    char *root;       /* absolute path given on the command line */
-    char *title;      /* may be ""; of a FAQ: its question */
-    char *text;       /* valid UTF-8, NUL behind it; of a FAQ: its answer */
-    size_t text_len;  /* bytes */
-    char *lang;       /* "ko", "en" or "" */
+    char *source; /* absolute path of the file it came from */
+    char *root; /* absolute path given on the command line */
+    char *title; /* may be ""; of a FAQ: its question */
+    char *text; /* valid UTF-8, NUL behind it; of a FAQ: its answer */
+    size_t text_len; /* bytes */
+    char *lang; /* "ko", "en" or "" */
     char *collection; /* "" when none */
-    char *url;        /* "" when none */
-    char *category;   /* "" when none */
+    char *url; /* "" when none */
+    char *category; /* "" when none */
     rag_doc_kind kind;
     int64_t valid_from, valid_until; /* seconds since the epoch, inclusive */
-    char **questions;                /* FAQ: question first, then variants */
+    char **questions; /* FAQ: question first, then variants */
     size_t nquestions;
     rag_chunk *chunks;
     size_t nchunks;

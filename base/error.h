@@ -55,7 +55,10 @@ typedef struct rag_error {
 /*
  * Fills err (may be NULL) with code and a formatted message, cut at a
  * character boundary when too long, and returns code, so that a failure is
- * one statement: return rag_error_set(err, RAG_E_IO, ...).
+ * one statement: return rag_error_set(err, RAG_E_IO, ...). Arguments may be
+ * foreign: control characters become spaces and bytes that are no UTF-8
+ * question marks, so that a message is always one line that a terminal can
+ * show. err->message may itself be an argument.
  */
 int rag_error_set(rag_error *err, rag_code code, const char *fmt, ...)
     RAG_PRINTF(3, 4);

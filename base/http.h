@@ -5,7 +5,7 @@
  * a time and keeps its connection alive between requests; make one a thread
  * (or a pool). No redirects are followed, no proxy is used, nothing but
  * http:// and https:// is spoken. rag_http_global_init once a program before
- * threads start.
+ * threads start. A program that speaks https:// must ignore SIGPIPE.
  */
 #ifndef RAG_BASE_HTTP_H
 #define RAG_BASE_HTTP_H
@@ -29,24 +29,24 @@ typedef int (*rag_http_cancel_fn)(void *user);
 
 typedef struct rag_http_request {
     const char *method; /* "GET", "POST", "DELETE" */
-    const char *url;    /* http://localhost/v1/... */
-    const char *body;   /* may be NULL */
+    const char *url; /* http://localhost/v1/... */
+    const char *body; /* may be NULL */
     size_t body_len;
-    const char *content_type;   /* NULL: application/json */
-    const char *bearer;         /* NULL: none */
+    const char *content_type; /* NULL: application/json */
+    const char *bearer; /* NULL: none */
     const char *const *headers; /* further "Name: value", NULL-ended, or NULL */
-    long connect_timeout_ms;    /* 0: 2000 */
-    long idle_timeout_ms;       /* no byte for so long; 0: 30000 */
-    long total_timeout_ms;      /* 0: none */
-    size_t max_body;            /* ceiling of the response; 0: 64 MiB */
-    rag_http_body_fn on_body;   /* NULL: collected in response.body */
+    long connect_timeout_ms; /* 0: 2000 */
+    long idle_timeout_ms; /* no byte for so long; 0: 30000 */
+    long total_timeout_ms; /* 0: none */
+    size_t max_body; /* ceiling of the response; 0: 64 MiB */
+    rag_http_body_fn on_body; /* for a status < 400; NULL: response.body */
     rag_http_cancel_fn cancelled; /* NULL: never */
     void *user;
 } rag_http_request;
 
 typedef struct rag_http_response {
-    long status;      /* HTTP status; 0 when none came */
-    rag_buf body;     /* owned; with on_body: only of a status >= 400 */
+    long status; /* HTTP status; 0 when none came */
+    rag_buf body; /* owned; with on_body: only of a status >= 400 */
     long retry_after; /* seconds; -1 when absent */
     char content_type[96];
 } rag_http_response;

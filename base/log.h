@@ -45,15 +45,17 @@ typedef struct rag_log_field {
 
 /* rag_log(RAG_LOG_INFO, "index.load", RAG_S("file", f), RAG_I("rows", n)) */
 #define rag_log(level, ...)                                                    \
-    rag_log_line((level), RAG_LOG_EVENT(__VA_ARGS__, 0),                       \
-                 (const rag_log_field[]){RAG_LOG_FIELDS(__VA_ARGS__)},         \
-                 sizeof((const rag_log_field[]){                               \
-                     RAG_LOG_FIELDS(__VA_ARGS__)}) /                           \
-                         sizeof(rag_log_field) -                               \
-                     1)
+    rag_log_line(                                                              \
+        (level), RAG_LOG_EVENT(__VA_ARGS__, 0),                                \
+        (const rag_log_field[]){RAG_LOG_FIELDS(__VA_ARGS__)},                  \
+        sizeof((const rag_log_field[]){RAG_LOG_FIELDS(__VA_ARGS__)}) /         \
+                sizeof(rag_log_field) -                                        \
+            1)
 #define RAG_LOG_EVENT(event, ...) (event)
 #define RAG_LOG_FIELDS(event, ...)                                             \
-    __VA_ARGS__ __VA_OPT__(, ) { 0 }
+    __VA_ARGS__ __VA_OPT__(, ) {                                               \
+        0                                                                      \
+    }
 void rag_log_line(rag_log_level level, const char *event,
                   const rag_log_field *fields, unsigned n);
 

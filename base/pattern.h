@@ -5,6 +5,10 @@
  * where that is possible, and every match runs under a match limit, a depth
  * limit and a heap limit, so that no text can make one run for long.
  * A compiled pattern is immutable and may be used by many threads.
+ *
+ * \w \d \s \b and caseless matching go by Unicode's properties (PCRE2_UCP);
+ * a line ends in \n, \r or \r\n, which ^ $ (with RAG_PATTERN_MULTILINE) and .
+ * go by. \C is refused.
  */
 #ifndef RAG_BASE_PATTERN_H
 #define RAG_BASE_PATTERN_H
@@ -30,12 +34,13 @@ void rag_pattern_close(rag_pattern *p);
 
 typedef struct rag_match {
     size_t start[RAG_PATTERN_GROUPS_MAX]; /* byte offsets into text; */
-    size_t end[RAG_PATTERN_GROUPS_MAX];   /* (size_t)-1 where unset */
-    unsigned groups;                      /* group 0 is the whole match */
+    size_t end[RAG_PATTERN_GROUPS_MAX]; /* (size_t)-1 where unset */
+    unsigned groups; /* group 0 is the whole match */
 } rag_match;
 
 /*
- * First match at or after byte `from`. *found tells whether there is one.
+ * First match at or after byte `from`, which must be a character's start.
+ * *found tells whether there is one; m (may be NULL) where.
  * text must be valid UTF-8 (it is not checked again here: check it once where
  * it comes in). RAG_E_LIMIT when a limit stopped the search.
  */

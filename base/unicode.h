@@ -41,6 +41,9 @@ int rag_unicode_fold(const char *s, size_t n, rag_buf *out, rag_error *err);
 /*
  * A question or title as every room wants it: NFC, full-width ASCII to ASCII,
  * control characters dropped, every run of white space one space, trimmed.
+ * Dropped too: what is invisible and only hides or reorders text (soft hyphen,
+ * zero-width space, BOM, direction marks). The joiners U+200C and U+200D,
+ * which spell words and emoji, stay.
  */
 int rag_unicode_clean(const char *s, size_t n, rag_buf *out, rag_error *err);
 
@@ -48,7 +51,7 @@ int rag_unicode_clean(const char *s, size_t n, rag_buf *out, rag_error *err);
 typedef enum rag_char_class {
     RAG_CHAR_OTHER, /* punctuation, symbols, bad */
     RAG_CHAR_SPACE,
-    RAG_CHAR_LATIN, /* any letter of a script with case, and marks */
+    RAG_CHAR_LATIN, /* any letter that is none of the below, and marks */
     RAG_CHAR_HANGUL,
     RAG_CHAR_CJK, /* Han, Kana */
     RAG_CHAR_DIGIT
