@@ -76,6 +76,8 @@ typedef struct query {
         size_t start, end;
     } span[64]; /* of content words, so that only their bigrams count */
     unsigned nspans;
+    bool number_asked;
+    double number; /* what a sentence with a number is worth beside that */
 } query;
 
 static void query_add(query *q, const rag_term *t, double weight) {
@@ -112,11 +114,32 @@ static int on_bigram(void *user, const rag_term *t) {
 
 static int query_read(const char *question, query *q, rag_error *err) {
     size_t n = strlen(question);
+    rag_buf folded;
     memset(q, 0, sizeof *q);
-    int rc = rag_terms_content(question, n, on_content, q, err);
+    rag_buf_init(&folded, 0);
+    int rc = rag_unicode_fold(question, n, &folded, err);
+    q->number_asked = !rc && rag_asks_number(rag_buf_str(&folded));
+    rag_buf_free(&folded);
+    if (!rc)
+        rc = rag_terms_content(question, n, on_content, q, err);
     if (!rc)
         rc = rag_terms_each(question, n, on_bigram, q, err);
     return rc;
+}
+
+/* A number, date, amount or the like is asked for (folded question). */
+bool rag_asks_number(const char *question) {
+    static const char *const W[] = {
+        "얼마",     "몇",       "언제",     "며칠",    "기간",      "금액",
+        "한도",     "수수료",   "비용",     "시간",    "비율",      "금리",
+        "이율",     "전화",     "번호",     "연락처",  "내선",      "날짜",
+        "how much", "how many", "how long", "when",    "what time", "price",
+        "cost",     "fee",      "limit",    "percent", "phone",     "number",
+        "deadline", "rate"};
+    for (size_t i = 0; i < sizeof W / sizeof W[0]; i++)
+        if (strstr(question, W[i]))
+            return true;
+    return false;
 }
 
 /* ---- sentences ----------------------------------------------------------- */
@@ -124,6 +147,7 @@ static int query_read(const char *question, query *q, rag_error *err) {
 typedef struct sentence {
     size_t start, end; /* bytes of the passage's text */
     uint64_t mask; /* which question terms are in it */
+    bool number; /* has a digit */
     bool suspect;
 } sentence;
 
@@ -151,6 +175,13 @@ static int on_sentence_term(void *user, const rag_term *t) {
     return 0;
 }
 
+static bool has_digit(const char *s, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (s[i] >= '0' && s[i] <= '9')
+            return true;
+    return false;
+}
+
 static int view_passage(const query *q, const rag_sentences *sentences,
                         sentence *room, size_t left, passage_view *v,
                         rag_error *err) {
@@ -168,8 +199,9 @@ static int view_passage(const query *q, const rag_sentences *sentences,
         size_t len = spans[i].end - spans[i].start;
         lookup l = {q, 0};
         rc = rag_terms_each(text, len, on_sentence_term, &l, err);
-        room[i] = (sentence){spans[i].start, spans[i].end, l.mask,
-                             rag_inject_suspect(text, len)};
+        room[i] =
+            (sentence){spans[i].start, spans[i].end, l.mask,
+                       has_digit(text, len), rag_inject_suspect(text, len)};
     }
     v->n = n;
     v->korean = strcmp(rag_unicode_lang(v->p->text, v->p->len), "ko") == 0;
@@ -185,6 +217,7 @@ static void weigh(query *q, const sentence *all, size_t n) {
             df += (all[i].mask >> t) & 1;
         q->term[t].weight *=
             log(1.0 + ((double)n - (double)df + 0.5) / ((double)df + 0.5));
+        q->number += q->number_asked ? 0.5 * q->term[t].weight / q->n : 0;
     }
 }
 
@@ -261,7 +294,9 @@ static int find_window(const query *q, const passage_view *v, size_t max_chars,
     double best_worth = -1;
     *found = false;
     for (size_t i = 0; i < v->n; i++) {
-        double x = v->s[i].suspect ? -2 : worth(q, v->s[i].mask);
+        double x = v->s[i].suspect ? -2
+                                   : worth(q, v->s[i].mask) +
+                                         (v->s[i].number ? q->number : 0);
         if (x > best_worth + 1e-9) {
             best_worth = x;
             best = i;

@@ -30,25 +30,11 @@ typedef struct wish {
     bool number; /* a number, date or amount is asked for */
 } wish;
 
-static bool asks_number(const rag_facts *q) {
-    static const char *const W[] = {
-        "얼마",     "몇",       "언제",     "며칠",    "기간",      "금액",
-        "한도",     "수수료",   "비용",     "시간",    "비율",      "금리",
-        "이율",     "전화",     "번호",     "연락처",  "내선",      "날짜",
-        "how much", "how many", "how long", "when",    "what time", "price",
-        "cost",     "fee",      "limit",    "percent", "phone",     "number",
-        "deadline", "rate"};
-    for (size_t i = 0; i < sizeof W / sizeof W[0]; i++)
-        if (strstr(q->text.data, W[i]))
-            return true;
-    return false;
-}
-
 static void make_wish(const rag_ground_ctx *c, wish *w) {
     const rag_facts *q = &c->question;
     memset(w, 0, sizeof *w);
     w->c = c;
-    w->number = asks_number(q);
+    w->number = rag_asks_number(q->text.data);
     for (size_t i = 0; i < q->nwords; i++) {
         size_t df = 0;
         if (!q->word[i].content || q->word[i].strict)

@@ -87,6 +87,9 @@ bool rag_prompt_invisible(uint32_t cp);
  */
 bool rag_inject_suspect(const char *s, size_t n);
 
+/* A number, date, amount or the like is asked for (folded question). */
+bool rag_asks_number(const char *question);
+
 /* Tokens a piece of text is about to take; errs high. See evidence.c. */
 size_t rag_evidence_tokens(const char *s, size_t n);
 
