@@ -312,7 +312,7 @@ static void test_everyday_sentences_pass(void **state) {
 
 static void test_windows(void **state) {
     (void)state;
-    const char *a = "사내 식당은 본관 1층에 있습니다. 점심은 11시 30분부터 "
+    const char *a = "사내 식당은 본관에 있습니다. 점심은 11시 30분부터 "
                     "13시까지입니다. 저녁은 제공하지 않습니다.";
     const char *b = "주차장은 지하 2층입니다.";
     rag_passage p[] = {
