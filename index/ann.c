@@ -25,10 +25,13 @@
 #include <faiss/c_api/utils/distances_c.h>
 
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* libgomp's; not every compiler of ours has <omp.h>. */
+void omp_set_num_threads(int n);
+int omp_get_num_procs(void);
 
 #define SAMPLE_PER_LIST                                                        \
     48 /* vectors a list that k-means sees; FAISS warns

@@ -1,0 +1,616 @@
+/*
+ * eval_retrieval.c - retrieval measured on labelled questions.
+ *
+ *   eval_retrieval [--encoder FILE] [--work DIR] [--set NAME=VALUE]
+ *                  [--grid NAME=V1,V2,...] [--modes] [--dump FILE] SET...
+ *
+ * SET is a folder with docs.jsonl and queries.jsonl. Documents go through the
+ * real reader, chunker, encoder and store; each question through the real
+ * search. Prints, a line a set, hit@1, hit@5, hit@10, recall@10, MRR@10 and
+ * nDCG@10 over the questions that have relevant documents. --modes adds the
+ * two sides alone and fixed weights; --grid repeats it for each value. Vectors
+ * are kept in DIR (default $TMPDIR/rag-eval) by the hash of what they encode,
+ * so that only the first run is slow. Missing sets are skipped, saying so.
+ */
+#include "embed/embed.h"
+#include "index/index_int.h"
+#include "ingest/ingest.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/unicode.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CUT 10
+#define BATCH 64
+
+/* ---- vectors on disk -------------------------------------------------------- */
+
+typedef struct cache {
+    rag_encoder *e;
+    int dim;
+    uint64_t *keys;
+    float *v;
+    size_t n, cap;
+    FILE *f;
+    size_t made;
+} cache;
+
+static void die(const rag_error *err, const char *what) {
+    fprintf(stderr, "eval_retrieval: %s: %s\n", what, err->message);
+    exit(rag_code_exit_status(err->code));
+}
+
+static void *need(void *p) {
+    if (p == NULL) {
+        fputs("eval_retrieval: out of memory\n", stderr);
+        exit(70);
+    }
+    return p;
+}
+
+static void cache_add(cache *c, uint64_t key, const float *v) {
+    if (c->n == c->cap) {
+        c->cap = c->cap ? 2 * c->cap : 4096;
+        c->keys = need(realloc(c->keys, c->cap * sizeof(*c->keys)));
+        c->v = need(realloc(c->v, c->cap * (size_t)c->dim * sizeof(float)));
+    }
+    c->keys[c->n] = key;
+    memcpy(c->v + c->n * (size_t)c->dim, v, (size_t)c->dim * sizeof(float));
+    c->n++;
+}
+
+static const float *cache_find(const cache *c, uint64_t key) {
+    for (size_t i = 0; i < c->n; i++)
+        if (c->keys[i] == key)
+            return c->v + i * (size_t)c->dim;
+    return NULL;
+}
+
+static void cache_open(cache *c, rag_encoder *e, const char *work) {
+    rag_encoder_info info;
+    char path[2048];
+    float *v;
+    uint64_t key;
+
+    rag_encoder_describe(e, &info);
+    memset(c, 0, sizeof(*c));
+    c->e = e;
+    c->dim = info.dim;
+    v = need(malloc((size_t)c->dim * sizeof(*v)));
+    snprintf(path, sizeof(path), "%s/%.16s.vec", work, info.fingerprint);
+    c->f = need(fopen(path, "a+b"));
+    rewind(c->f);
+    while (fread(&key, sizeof(key), 1, c->f) == 1 &&
+           fread(v, sizeof(*v), (size_t)c->dim, c->f) == (size_t)c->dim)
+        cache_add(c, key, v);
+    free(v);
+}
+
+static uint64_t key_of(rag_text_kind kind, const char *s, size_t n) {
+    return rag_hash_fast(s, n) * 31 + (uint64_t)kind;
+}
+
+/* Encodes what is not there yet, a batch at a time. */
+static void cache_fill(cache *c, rag_text_kind kind, const rag_text *t,
+                       size_t n) {
+    rag_text batch[BATCH];
+    uint64_t keys[BATCH];
+    float *v = need(malloc(BATCH * (size_t)c->dim * sizeof(*v)));
+    size_t m = 0;
+    rag_error err;
+
+    for (size_t i = 0; i <= n; i++) {
+        if (i < n) {
+            uint64_t key = key_of(kind, t[i].s, t[i].len);
+            bool have = cache_find(c, key) != NULL;
+
+            for (size_t j = 0; j < m; j++)
+                have |= keys[j] == key;
+            if (!have) {
+                keys[m] = key;
+                batch[m++] = t[i];
+            }
+        }
+        if (m == BATCH || (i == n && m > 0)) {
+            if (rag_encoder_encode(c->e, kind, batch, m, v, NULL, &err) != 0)
+                die(&err, "encoding");
+            for (size_t j = 0; j < m; j++) {
+                const float *x = v + j * (size_t)c->dim;
+
+                cache_add(c, keys[j], x);
+                fwrite(&keys[j], sizeof(keys[j]), 1, c->f);
+                fwrite(x, sizeof(*x), (size_t)c->dim, c->f);
+            }
+            fflush(c->f);
+            c->made += m;
+            m = 0;
+        }
+    }
+    free(v);
+}
+
+static const float *vector_of(cache *c, rag_text_kind kind, const char *s,
+                              size_t n) {
+    const float *v = cache_find(c, key_of(kind, s, n));
+
+    return v ? v : need(NULL);
+}
+
+/* ---- documents ------------------------------------------------------------------ */
+
+typedef struct loader {
+    cache *c;
+    const rag_sentences *sentences;
+    rag_document *docs;
+    size_t n, cap;
+} loader;
+
+static size_t count_tokens(void *user, const char *s, size_t n) {
+    return rag_encoder_count(user, s, n);
+}
+
+static int on_document(void *user, rag_document *doc) {
+    loader *l = user;
+    rag_chunk_options opt = {.count = count_tokens, .user = l->c->e};
+    rag_error err;
+
+    if (rag_ingest_chunk(doc, &opt, l->sentences, &err) != 0)
+        die(&err, "chunking");
+    if (l->n == l->cap) {
+        l->cap = l->cap ? 2 * l->cap : 1024;
+        l->docs = need(realloc(l->docs, l->cap * sizeof(*l->docs)));
+    }
+    l->docs[l->n++] = *doc;
+    rag_document_init(doc);
+    return 0;
+}
+
+static void on_problem(void *user, const char *path, size_t line, rag_code code,
+                       const char *reason) {
+    (void)user;
+    (void)code;
+    fprintf(stderr, "%s:%zu: %s\n", path, line, reason);
+}
+
+typedef struct texts {
+    char **s;
+    size_t *len;
+    rag_text *t;
+    size_t n, cap;
+} texts;
+
+static size_t texts_add(texts *x, char *s, size_t len) {
+    if (x->n == x->cap) {
+        x->cap = x->cap ? 2 * x->cap : 1024;
+        x->t = need(realloc(x->t, x->cap * sizeof(*x->t)));
+    }
+    x->t[x->n] = (rag_text){s, len};
+    return x->n++;
+}
+
+static size_t add_passage(texts *x, const rag_document *d, size_t i) {
+    rag_buf b;
+    rag_error err;
+    char *s;
+    size_t n;
+
+    rag_buf_init(&b, 0);
+    if (rag_ingest_passage(d, i, &b, &err) != 0 ||
+        rag_buf_steal(&b, &s, &n, &err) != 0)
+        die(&err, "passage");
+    return texts_add(x, s, n);
+}
+
+static void store_documents(loader *l, const char *dir) {
+    rag_encoder_info info;
+    rag_index_fingerprint fp;
+    rag_index_writer *w;
+    texts passages = {0}, questions = {0};
+    rag_error err;
+    size_t p = 0, q = 0;
+
+    rag_encoder_describe(l->c->e, &info);
+    fp = (rag_index_fingerprint){info.dim, info.fingerprint, info.name,
+                                 RAG_INGEST_VERSION};
+    for (size_t i = 0; i < l->n; i++) {
+        const rag_document *d = &l->docs[i];
+
+        for (size_t j = 0; j < d->nchunks; j++)
+            add_passage(&passages, d, j);
+        for (size_t j = 0; j < d->nquestions; j++)
+            texts_add(&questions, strdup(d->questions[j]),
+                      strlen(d->questions[j]));
+    }
+    cache_fill(l->c, RAG_TEXT_PASSAGE, passages.t, passages.n);
+    cache_fill(l->c, RAG_TEXT_QUERY, questions.t, questions.n);
+    if (rag_index_writer_open(dir, &fp, false, &w, &err) != 0)
+        die(&err, dir);
+    for (size_t i = 0; i < l->n; i++) {
+        const rag_document *d = &l->docs[i];
+        size_t n = 0;
+        rag_vector *v =
+            need(calloc(d->nchunks + d->nquestions + 1, sizeof(*v)));
+
+        for (size_t j = 0; j < d->nchunks; j++, p++)
+            v[n++] =
+                (rag_vector){RAG_VECTOR_CHUNK, j, 0,
+                             vector_of(l->c, RAG_TEXT_PASSAGE, passages.t[p].s,
+                                       passages.t[p].len)};
+        for (size_t j = 0; j < d->nquestions; j++, q++)
+            v[n++] =
+                (rag_vector){RAG_VECTOR_QUESTION, 0, j,
+                             vector_of(l->c, RAG_TEXT_QUERY, questions.t[q].s,
+                                       questions.t[q].len)};
+        if (rag_index_writer_put(w, d, v, n, &err) != 0)
+            die(&err, d->id);
+        free(v);
+    }
+    if (rag_index_writer_commit(w, &err) != 0)
+        die(&err, dir);
+    rag_index_writer_close(w);
+}
+
+/* ---- questions ---------------------------------------------------------------------- */
+
+typedef struct question {
+    char *id, *text;
+    size_t len;
+    char *relevant[16];
+    size_t nrelevant;
+    const float *v;
+} question;
+
+typedef struct set {
+    char name[64];
+    rag_index *ix;
+    question *q;
+    size_t n;
+} set;
+
+static void load_questions(set *s, const char *path, cache *c) {
+    rag_buf file;
+    rag_error err;
+    char *line;
+    texts t = {0};
+
+    rag_buf_init(&file, 0);
+    if (rag_file_read(path, RAG_BUF_MAX_DEFAULT, &file, &err) != 0)
+        die(&err, path);
+    for (line = file.data; line && *line;) {
+        char *end = strchr(line, '\n');
+        size_t n = end ? (size_t)(end - line) : strlen(line);
+        json_t *o;
+        const char *text, *id;
+        rag_buf clean;
+
+        if (rag_json_parse(line, n, 1 << 20, &o, &err) != 0)
+            die(&err, path);
+        text = json_string_value(json_object_get(o, "question"));
+        id = json_string_value(json_object_get(o, "id"));
+        if (text && json_array_size(json_object_get(o, "relevant")) > 0) {
+            json_t *r = json_object_get(o, "relevant");
+            question *q;
+
+            s->q = need(realloc(s->q, (s->n + 1) * sizeof(*s->q)));
+            q = &s->q[s->n++];
+            memset(q, 0, sizeof(*q));
+            rag_buf_init(&clean, 0);
+            if (rag_unicode_clean(text, strlen(text), &clean, &err) != 0 ||
+                rag_buf_steal(&clean, &q->text, &q->len, &err) != 0)
+                die(&err, path);
+            q->id = need(strdup(id ? id : ""));
+            for (size_t i = 0; i < json_array_size(r) && i < 16; i++)
+                q->relevant[q->nrelevant++] =
+                    need(strdup(json_string_value(json_array_get(r, i))));
+            texts_add(&t, q->text, q->len);
+        }
+        json_decref(o);
+        line = end ? end + 1 : NULL;
+    }
+    rag_buf_free(&file);
+    cache_fill(c, RAG_TEXT_QUERY, t.t, t.n);
+    for (size_t i = 0; i < s->n; i++)
+        s->q[i].v = vector_of(c, RAG_TEXT_QUERY, s->q[i].text, s->q[i].len);
+    free(t.t);
+}
+
+/* ---- scores ---------------------------------------------------------------------------- */
+
+typedef struct score {
+    double hit1, hit5, hit10, recall, mrr, ndcg, ms, weight;
+} score;
+
+static bool is_relevant(const question *q, const char *doc) {
+    for (size_t i = 0; i < q->nrelevant; i++)
+        if (strcmp(q->relevant[i], doc) == 0)
+            return true;
+    return false;
+}
+
+static void add_score(const question *q, const rag_index_result *r, score *s,
+                      double *ndcg_out) {
+    double dcg = 0, ideal = 0, found = 0, rr = 0;
+    size_t rank = 0;
+
+    for (size_t i = 0; i < r->n && rank < CUT; i++) {
+        if (i > 0 && r->hits[i].document == r->hits[i - 1].document)
+            continue;
+        rank++;
+        if (!is_relevant(q, r->hits[i].doc))
+            continue;
+        found++;
+        dcg += 1 / log2((double)rank + 1);
+        if (rr == 0) {
+            rr = 1 / (double)rank;
+            s->hit1 += rank <= 1;
+            s->hit5 += rank <= 5;
+            s->hit10 += rank <= 10;
+        }
+    }
+    for (size_t i = 0; i < q->nrelevant && i < CUT; i++)
+        ideal += 1 / log2((double)i + 2);
+    s->recall += found / (double)q->nrelevant;
+    s->mrr += rr;
+    s->ndcg += dcg / ideal;
+    s->weight += r->vector_weight;
+    *ndcg_out = dcg / ideal;
+}
+
+static score measure(set *s, double weight, FILE *dump) {
+    score sum = {0};
+    double n = (double)(s->n ? s->n : 1);
+
+    for (size_t i = 0; i < s->n; i++) {
+        question *q = &s->q[i];
+        rag_index_query query = {.text = weight == 1 ? NULL : q->text,
+                                 .len = weight == 1 ? 0 : q->len,
+                                 .vector = weight == 0 ? NULL : q->v,
+                                 .k = CUT,
+                                 .kind = -1,
+                                 .now = RAG_TIME_NONE,
+                                 .vector_weight = weight};
+        rag_index_result r;
+        rag_error err;
+        double t0 = rag_clock_ms(), ndcg;
+
+        if (rag_index_search(s->ix, &query, &r, &err) != 0)
+            die(&err, q->id);
+        sum.ms += rag_clock_ms() - t0;
+        add_score(q, &r, &sum, &ndcg);
+        if (dump)
+            fprintf(dump, "%s\t%s\t%.4f\t%.3f\t%s\t%s\t%s\n", s->name, q->id,
+                    ndcg, r.vector_weight, q->text, q->relevant[0],
+                    r.n ? r.hits[0].doc : "");
+        rag_index_result_free(&r);
+    }
+    sum.hit1 /= n;
+    sum.hit5 /= n;
+    sum.hit10 /= n;
+    sum.recall /= n;
+    sum.mrr /= n;
+    sum.ndcg /= n;
+    sum.ms /= n;
+    sum.weight /= n;
+    return sum;
+}
+
+static void print(const char *name, const char *mode, size_t n, score s) {
+    printf("%-20s %-10s n=%-5zu hit@1 %.3f hit@5 %.3f hit@10 %.3f recall %.3f"
+           " mrr %.3f ndcg %.4f w %.2f %.2f ms\n",
+           name, mode, n, s.hit1, s.hit5, s.hit10, s.recall, s.mrr, s.ndcg,
+           s.weight, s.ms);
+}
+
+/* ---- tuning by name ----------------------------------------------------------------------- */
+
+#define FIELD(f)                                                               \
+    { #f, offsetof(rag_tuning, f) }
+static const struct {
+    const char *name;
+    size_t at;
+} fields[] = {
+    FIELD(k1),        FIELD(b),         FIELD(column[0]),  FIELD(column[1]),
+    FIELD(column[2]), FIELD(column[3]), FIELD(w_word),     FIELD(w_stop),
+    FIELD(w_stem),    FIELD(w_bigram),  FIELD(w_cross),    FIELD(w_number),
+    FIELD(w_code),    FIELD(w_part),    FIELD(ubiquitous), FIELD(vector_weight),
+    FIELD(w_min),     FIELD(w_max),     FIELD(a_code),     FIELD(a_quote),
+    FIELD(a_rare),    FIELD(a_margin),  FIELD(a_cover),    FIELD(second),
+    FIELD(phrase),    FIELD(typo),      FIELD(feedback),
+};
+
+static void set_field(rag_tuning *t, const char *assignment) {
+    size_t n = strcspn(assignment, "=");
+
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        if (strlen(fields[i].name) == n &&
+            strncmp(fields[i].name, assignment, n) == 0 && assignment[n]) {
+            double v = strtod(assignment + n + 1, NULL);
+
+            memcpy((char *)t + fields[i].at, &v, sizeof(v));
+            return;
+        }
+    fprintf(stderr, "eval_retrieval: no such setting: %s\n", assignment);
+    exit(64);
+}
+
+static void open_set(set *s, const char *path, const char *work, cache *c,
+                     const rag_sentences *sentences) {
+    char docs[2048], queries[2048], dir[2048];
+    rag_index_options opt = {.read_only = true};
+    loader l = {.c = c, .sentences = sentences};
+    rag_error err;
+
+    snprintf(s->name, sizeof(s->name), "%s", rag_path_base(path));
+    snprintf(docs, sizeof(docs), "%s/docs.jsonl", path);
+    snprintf(queries, sizeof(queries), "%s/queries.jsonl", path);
+    snprintf(dir, sizeof(dir), "%s/store-%s-%d", work, s->name,
+             RAG_INDEX_TERMS);
+    if (!rag_file_exists(dir)) {
+        if (rag_ingest_read(docs, NULL, sentences, on_document, on_problem, &l,
+                            &err) != 0)
+            die(&err, docs);
+        store_documents(&l, dir);
+    }
+    if (rag_index_open(dir, &opt, &s->ix, &err) != 0)
+        die(&err, dir);
+    load_questions(s, queries, c);
+}
+
+typedef struct arguments {
+    const char *encoder, *work, *grid, *dump;
+    rag_tuning tuning;
+    bool modes;
+    int first;
+} arguments;
+
+static void parse(int argc, char **argv, arguments *a) {
+    int i;
+
+    memset(a, 0, sizeof(*a));
+    a->tuning = rag_tuning_default;
+    for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "--modes") == 0) {
+            a->modes = true;
+            continue;
+        }
+        if (i + 1 == argc)
+            break;
+        if (strcmp(argv[i], "--encoder") == 0)
+            a->encoder = argv[++i];
+        else if (strcmp(argv[i], "--work") == 0)
+            a->work = argv[++i];
+        else if (strcmp(argv[i], "--grid") == 0)
+            a->grid = argv[++i];
+        else if (strcmp(argv[i], "--dump") == 0)
+            a->dump = argv[++i];
+        else if (strcmp(argv[i], "--set") == 0)
+            set_field(&a->tuning, argv[++i]);
+        else
+            break;
+    }
+    a->first = i;
+    if (i >= argc || argv[i][0] == '-') {
+        fputs("usage: eval_retrieval [--encoder FILE] [--work DIR] "
+              "[--set NAME=VALUE] [--grid NAME=V1,V2] [--modes] "
+              "[--dump FILE] SET...\n",
+              stderr);
+        exit(64);
+    }
+}
+
+static void run_grid(set *sets, size_t n, const arguments *a) {
+    rag_tuning t = a->tuning;
+    const char *values = strchr(a->grid, '=');
+    size_t name = values ? (size_t)(values - a->grid) : 0;
+
+    printf("%-16s", "");
+    for (size_t i = 0; i < n; i++)
+        printf(" %.9s", sets[i].name);
+    puts("  mean");
+    while (values && *values) {
+        char assignment[128];
+        size_t len = strcspn(values + 1, ",");
+        double sum = 0;
+
+        snprintf(assignment, sizeof(assignment), "%.*s=%.*s", (int)name,
+                 a->grid, (int)len, values + 1);
+        set_field(&t, assignment);
+        printf("%-16s", assignment);
+        for (size_t i = 0; i < n; i++) {
+            score s;
+
+            rag_index_set_tuning(sets[i].ix, &t);
+            s = measure(&sets[i], -1, NULL);
+            printf("    %.4f", s.ndcg);
+            sum += s.ndcg;
+        }
+        printf("  %.4f\n", sum / (double)(n ? n : 1));
+        fflush(stdout);
+        values += 1 + len;
+    }
+}
+
+int main(int argc, char **argv) {
+    arguments a;
+    rag_encoder *e;
+    rag_sentences *sentences;
+    rag_error err;
+    cache c;
+    set sets[32] = {0};
+    size_t n = 0;
+    char path[1024], *place = NULL;
+    const char *tmp = getenv("TMPDIR");
+    FILE *dump = NULL;
+
+    parse(argc, argv, &a);
+    if (a.work == NULL) {
+        snprintf(path, sizeof(path), "%s/rag-eval",
+                 tmp && tmp[0] ? tmp : "/tmp");
+        a.work = path;
+    }
+    if (rag_file_mkdirs(a.work, 0700, &err) != 0)
+        die(&err, a.work);
+    if (a.encoder == NULL) {
+        char *cache_dir;
+
+        if (rag_path_place(RAG_PLACE_CACHE, &cache_dir, &err) != 0 ||
+            rag_path_join(cache_dir, RAG_ENCODER_FILE, &place, &err) != 0)
+            die(&err, "encoder");
+        free(cache_dir);
+        a.encoder = place;
+    }
+    if (rag_encoder_open(a.encoder, NULL, &e, &err) != 0)
+        die(&err, a.encoder);
+    if (rag_sentences_open(&sentences, &err) != 0)
+        die(&err, "sentences");
+    cache_open(&c, e, a.work);
+    for (int i = a.first; i < argc && n < 32; i++) {
+        if (!rag_file_exists(argv[i])) {
+            fprintf(stderr, "skipped: no %s\n", argv[i]);
+            continue;
+        }
+        open_set(&sets[n++], argv[i], a.work, &c, sentences);
+    }
+    if (a.dump)
+        dump = fopen(a.dump, "w");
+    if (a.grid) {
+        run_grid(sets, n, &a);
+    } else {
+        double mean = 0;
+
+        for (size_t i = 0; i < n; i++) {
+            score s;
+
+            rag_index_set_tuning(sets[i].ix, &a.tuning);
+            s = measure(&sets[i], -1, dump);
+            mean += s.ndcg / (double)n;
+            print(sets[i].name, "adaptive", sets[i].n, s);
+            if (a.modes) {
+                print("", "lexical", sets[i].n, measure(&sets[i], 0, NULL));
+                print("", "vector", sets[i].n, measure(&sets[i], 1, NULL));
+                print("", "0.3", sets[i].n, measure(&sets[i], 0.3, NULL));
+                print("", "0.5", sets[i].n, measure(&sets[i], 0.5, NULL));
+                print("", "0.7", sets[i].n, measure(&sets[i], 0.7, NULL));
+            }
+            fflush(stdout);
+        }
+        printf("mean ndcg %.4f\n", mean);
+    }
+    if (dump)
+        fclose(dump);
+    for (size_t i = 0; i < n; i++)
+        rag_index_close(sets[i].ix);
+    rag_sentences_close(sentences);
+    rag_encoder_close(e);
+    free(place);
+    return 0;
+}
