@@ -107,11 +107,12 @@ extern const rag_command rag_commands[];
 const rag_command *rag_command_find(const char *name);
 
 extern const char rag_usage_ask[], rag_usage_search[], rag_usage_status[],
-    rag_usage_doctor[], rag_usage_help[];
+    rag_usage_doctor[], rag_usage_eval[], rag_usage_help[];
 int rag_cmd_ask(rag_client *c, int argc, char **argv);
 int rag_cmd_search(rag_client *c, int argc, char **argv);
 int rag_cmd_status(rag_client *c, int argc, char **argv);
 int rag_cmd_doctor(rag_client *c, int argc, char **argv);
+int rag_cmd_eval(rag_client *c, int argc, char **argv);
 int rag_cmd_help(rag_client *c, int argc, char **argv);
 
 /* Words of argv from first on joined by spaces; "-" alone reads standard

@@ -1,4 +1,5 @@
 /* cmd_eval.c - `rag eval`: options, and what to print or write. */
+#include "client/client.h"
 #include "client/eval.h"
 
 #include "base/file.h"
@@ -10,9 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int rag_cmd_eval(int argc, char **argv);
-
-static const char usage[] =
+const char rag_usage_eval[] =
     "usage: rag eval [--answers] [--limit N] [--json] [--out FILE.json]\n"
     "                [--html FILE.html] DIR [-- RAGD-OPTION...]\n"
     "       rag eval --compare A.json B.json\n"
@@ -21,8 +20,8 @@ static const char usage[] =
     "questions.jsonl) and docs.jsonl (or the folders of DIR) are read into a\n"
     "scratch store and asked of a ragd of its own.\n"
     "\n"
-    "  --answers   ask each question too (needs the generator), not only\n"
-    "              search\n"
+    "  --answers   with the generator; without, answers are approved FAQ\n"
+    "              entries and extracts\n"
     "  --limit N   an even sample of N questions\n"
     "  --json      the whole report as JSON on stdout\n"
     "  --out FILE  the same into FILE, for --compare\n"
@@ -77,12 +76,13 @@ out:
 }
 
 static int usage_error(const char *why) {
-    fprintf(stderr, "rag eval: %s\n%s", why, usage);
+    fprintf(stderr, "rag eval: %s\n%s", why, rag_usage_eval);
     return rag_code_exit_status(RAG_E_USAGE);
 }
 
-/* argv[0] is "eval". Returns the exit status. */
-int rag_cmd_eval(int argc, char **argv) {
+/* Needs no running daemon: it starts one of its own. */
+int rag_cmd_eval(rag_client *client, int argc, char **argv) {
+    (void)client;
     static const struct option longs[] = {
         {"answers", no_argument, NULL, 'a'},
         {"limit", required_argument, NULL, 'l'},
@@ -125,7 +125,7 @@ int rag_cmd_eval(int argc, char **argv) {
             a.opt.limit = (size_t)limit;
             break;
         case 'h':
-            fputs(usage, stdout);
+            fputs(rag_usage_eval, stdout);
             return 0;
         default:
             return usage_error("see its options");

@@ -12,6 +12,8 @@ const rag_command rag_commands[] = {
      rag_cmd_status},
     {"doctor", "look for what is wrong with the installation", rag_usage_doctor,
      rag_cmd_doctor},
+    {"eval", "measure the product on labelled questions", rag_usage_eval,
+     rag_cmd_eval},
     {"help", "explain a command", rag_usage_help, rag_cmd_help},
     {0},
 };

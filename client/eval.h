@@ -118,7 +118,7 @@ int rag_eval_compare(const char *path_a, const char *path_b, rag_error *err);
 
 typedef struct rag_eval_options {
     size_t limit; /* queries; 0: all */
-    bool answers; /* ask too, not only search */
+    bool answers; /* with the generator, not only extracts */
     bool quiet;
     const char *const *daemon_args; /* passed on to ragd; NULL-ended or NULL */
 } rag_eval_options;

@@ -205,7 +205,7 @@ static int wait_ready(run *r, rag_error *err) {
             rag_json_bool(v, "ready", false, &ready, NULL);
             if (!r->opt->answers && json_is_object(store) &&
                 !rag_json_str(store, "state", "", &index, NULL))
-                ready = ready || !strcmp(index, "ready");
+                ready = ready || !strcmp(index, "open");
         }
         json_decref(v);
         if (ready)
@@ -269,7 +269,6 @@ static int search_one(run *r, const rag_eval_query *q, rag_eval_outcome *o,
             docs[n++] = doc;
     }
     rag_eval_rank(q, docs, n, o);
-    rag_json_num(reply, "confidence", NAN, &o->confidence, NULL);
     json_decref(reply);
     return 0;
 }
@@ -296,7 +295,9 @@ static int ask_one(run *r, const rag_eval_query *q, rag_eval_outcome *o,
     snprintf(o->status, sizeof o->status, "%s", status);
     o->first_ms = NAN;
     rag_json_num(timings, "first_text", NAN, &o->first_ms, NULL);
-    rag_json_num(reply, "confidence", o->confidence, &o->confidence, NULL);
+    rag_json_num(reply, "confidence", NAN, &o->confidence, NULL);
+    if (isnan(o->confidence)) /* settled before the gate had to judge */
+        o->confidence = strcmp(status, "refused") != 0;
     if (!strcmp(status, "refused"))
         goto out;
     o->cited = json_array_size(citations) > 0;
@@ -322,7 +323,7 @@ static int questions(run *r, rag_eval_outcome *o, rag_error *err) {
     for (size_t i = 0; !rc && i < r->set->n; i++) {
         const rag_eval_query *q = &r->set->queries[i];
         rc = search_one(r, q, &o[i], err);
-        if (!rc && r->opt->answers)
+        if (!rc)
             rc = ask_one(r, q, &o[i], err);
         if (rc)
             rag_error_prefix(err, "question %s", q->id);
