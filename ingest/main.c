@@ -289,8 +289,8 @@ static int read_options(int argc, char **argv, settings *set) {
 
 /* ---- parts --------------------------------------------------------------------- */
 
-static int open_encoder(const settings *set, rag_encoder **out,
-                        rag_error *err) {
+static int open_encoder_named(const settings *set, rag_encoder **out,
+                              rag_error *err) {
     if (set->url) {
         rag_encoder_remote remote = {.url = set->url,
                                      .model = set->encoder_model,
@@ -313,6 +313,15 @@ static int open_encoder(const settings *set, rag_encoder **out,
         rc = rag_encoder_open(path, &opt, out, err);
     free(path);
     free(cache);
+    return rc;
+}
+
+/* A model that is not there is no missing document. */
+static int open_encoder(const settings *set, rag_encoder **out,
+                        rag_error *err) {
+    int rc = open_encoder_named(set, out, err);
+    if (rc == RAG_E_NOINPUT || rc == RAG_E_NOTFOUND)
+        rc = err->code = RAG_E_UNAVAILABLE;
     return rc;
 }
 

@@ -3,8 +3,8 @@
  *
  * Documents that are new or changed wait, cut and with their passages made,
  * until there is a batch for the encoder; then all are encoded, those of like
- * length together, and put. A transaction ends at least every COMMIT_MS, so
- * that a killed run has lost little; what it had committed is found unchanged
+ * length together, and put. A transaction ends after COMMIT_DOCUMENTS or
+ * COMMIT_MS, so that a killed run has lost little; what it had committed is found unchanged
  * by the next one.
  */
 #include "ingest/main_pipeline.h"
@@ -20,6 +20,7 @@
 #define BATCH_BYTES ((size_t)8 << 20) /* documents' text that waits at most */
 #define SLICE_TEXTS 32 /* passages of one call to the encoder */
 #define COMMIT_MS 5000.0
+#define COMMIT_DOCUMENTS 512
 #define CHUNK_MAX_TOKENS 400
 #define CHUNK_TARGET_TOKENS 200
 
@@ -49,6 +50,7 @@ struct rag_pipeline {
     size_t ntexts, texts_cap;
     size_t bytes;
     double committed_ms;
+    size_t uncommitted; /* documents put since */
     rag_error *err; /* of the call that runs */
 };
 
@@ -208,6 +210,7 @@ static int put(rag_pipeline *p, const waiting *w, const float *vectors) {
     }
     if (rc)
         return rag_error_set(p->err, why.code, "%s", why.message);
+    p->uncommitted++;
     p->n.chunks += d->nchunks;
     p->n.vectors += w->ntexts;
     if (w->known)
@@ -220,6 +223,7 @@ static int put(rag_pipeline *p, const waiting *w, const float *vectors) {
 static int commit(rag_pipeline *p) {
     int rc = rag_index_writer_commit(p->opt.writer, p->err);
     p->committed_ms = rag_clock_ms();
+    p->uncommitted = 0;
     return rc;
 }
 
@@ -238,7 +242,8 @@ static int flush(rag_pipeline *p) {
         rc = put(p, &p->docs[i], vectors);
     free(vectors);
     clear_waiting(p);
-    if (!rc && rag_clock_ms() - p->committed_ms > COMMIT_MS)
+    if (!rc && (p->uncommitted >= COMMIT_DOCUMENTS ||
+                rag_clock_ms() - p->committed_ms > COMMIT_MS))
         rc = commit(p);
     return rc;
 }

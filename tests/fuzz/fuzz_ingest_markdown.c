@@ -1,0 +1,9 @@
+/* fuzz_ingest_markdown.c - Markdown and plain text of any bytes are read, cut and made passages of
+ * without harm; see fuzz_ingest_common.h. */
+#include "tests/fuzz/fuzz_ingest_common.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    fuzz_ingest("a.md", data, size);
+    fuzz_ingest("a.txt", data, size);
+    return 0;
+}
