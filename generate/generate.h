@@ -27,15 +27,15 @@
 typedef struct rag_passage {
     const char *doc, *title, *heading; /* borrowed */
     int64_t chunk;
-    const char *text;  /* borrowed; bytes [start, start+len) of the document */
+    const char *text; /* borrowed; bytes [start, start+len) of the document */
     size_t start, len;
-    double score;      /* retrieval's, larger is better */
+    double score; /* retrieval's, larger is better */
 } rag_passage;
 
 typedef struct rag_evidence_item {
-    size_t passage;    /* index into the passages given */
+    size_t passage; /* index into the passages given */
     size_t start, end; /* bytes of the document */
-    const char *text;  /* borrowed from the passage, end - start bytes */
+    const char *text; /* borrowed from the passage, end - start bytes */
     double score;
     size_t tokens;
 } rag_evidence_item;
@@ -43,13 +43,13 @@ typedef struct rag_evidence_item {
 typedef struct rag_evidence {
     rag_evidence_item items[RAG_EVIDENCE_MAX]; /* as numbered in the prompt */
     size_t n;
-    size_t tokens;  /* of all items */
+    size_t tokens; /* of all items */
     size_t dropped; /* passages that gave nothing for want of budget */
 } rag_evidence;
 
 typedef struct rag_evidence_options {
     size_t max_tokens; /* 0: 300 */
-    size_t max_items;  /* 0: 3; at most RAG_EVIDENCE_MAX */
+    size_t max_items; /* 0: 3; at most RAG_EVIDENCE_MAX */
     size_t max_chars_ko, max_chars_en; /* a window; 0: 260 and 420 */
 } rag_evidence_options;
 
@@ -82,13 +82,13 @@ const char *rag_card_name(const rag_card *c);
 /* ---- prompt --------------------------------------------------------------- */
 
 typedef struct rag_prompt {
-    rag_buf text;     /* completion prompt; empty when messages is used */
+    rag_buf text; /* completion prompt; empty when messages is used */
     rag_buf messages; /* JSON array for /v1/chat/completions, or empty */
-    char *stop[4];    /* owned; NULL-ended unless full */
-    char *refusal;    /* the exact refusal line asked for; owned */
+    char *stop[4]; /* owned; NULL-ended unless full */
+    char *refusal; /* the exact refusal line asked for; owned */
     size_t evidence_tokens;
     double adapter_scale; /* of the child's adapter; NAN: as it is */
-    double refusal_bias;  /* on the logit of the refusal's first token */
+    double refusal_bias; /* on the logit of the refusal's first token */
 } rag_prompt;
 
 /*
@@ -122,14 +122,14 @@ typedef struct rag_generator_options {
     /* Or a child: llama-server on a private Unix socket in run_dir. */
     const char *child_program; /* path of llama-server */
     const char *model_path, *lora_path;
-    const char *run_dir;       /* 0700 folder for its socket and log */
+    const char *run_dir; /* 0700 folder for its socket and log */
     const char *const *child_args; /* further arguments, NULL-ended, or NULL */
-    int threads;  /* 0: all */
-    int context;  /* tokens; 0: 2048 */
+    int threads; /* 0: all */
+    int context; /* tokens; 0: 2048 */
     int parallel; /* slots; 0: 1 */
-    long start_timeout_ms;   /* 0: 60000 */
-    long token_timeout_ms;   /* no token for so long; 0: 15000 */
-    long answer_timeout_ms;  /* one whole answer; 0: 60000 */
+    long start_timeout_ms; /* 0: 60000 */
+    long token_timeout_ms; /* no token for so long; 0: 15000 */
+    long answer_timeout_ms; /* one whole answer; 0: 60000 */
 } rag_generator_options;
 
 /*
@@ -167,10 +167,10 @@ int rag_generator_wait_ready(rag_generator *g, long timeout_ms, rag_error *err);
 typedef int (*rag_token_fn)(void *user, const char *piece, size_t len);
 
 typedef struct rag_generation_options {
-    int max_tokens;    /* 0: 160 */
+    int max_tokens; /* 0: 160 */
     double temperature; /* 0: greedy */
     const char *const *stop; /* NULL-ended, or NULL */
-    rag_token_fn on_token;   /* may be NULL */
+    rag_token_fn on_token; /* may be NULL */
     int (*cancelled)(void *user); /* asked often; may be NULL */
     void *user;
 } rag_generation_options;
@@ -202,16 +202,16 @@ void rag_generation_free(rag_generation *r);
 /* ---- grounding ------------------------------------------------------------ */
 
 typedef enum rag_ground_verdict {
-    RAG_GROUND_OK,      /* every check passed */
+    RAG_GROUND_OK, /* every check passed */
     RAG_GROUND_REFUSED, /* the model gave its refusal line */
-    RAG_GROUND_FAILED   /* a claim is not in the evidence */
+    RAG_GROUND_FAILED /* a claim is not in the evidence */
 } rag_ground_verdict;
 
 typedef struct rag_citation {
-    unsigned n;        /* as in the answer's [n] marker, from 1 */
-    size_t item;       /* index into the evidence's items */
+    unsigned n; /* as in the answer's [n] marker, from 1 */
+    size_t item; /* index into the evidence's items */
     size_t start, end; /* bytes of the document: at most two sentences */
-    char *quote;       /* exactly those bytes; owned */
+    char *quote; /* exactly those bytes; owned */
 } rag_citation;
 
 typedef struct rag_grounding {
@@ -267,5 +267,78 @@ int rag_ground_stream_feed(rag_ground_stream *g, const char *piece, size_t len,
 int rag_ground_stream_finish(rag_ground_stream *g, rag_buf *release,
                              rag_grounding *out, rag_error *err);
 void rag_ground_stream_close(rag_ground_stream *g);
+
+/* ---- evidence gate -------------------------------------------------------- */
+
+/*
+ * A calibrated probability that the evidence answers the question: logistic
+ * regression over a few plain numbers, in two steps. The first step refuses
+ * the hopeless before the generator runs; the second adds what the generator
+ * itself said. Fitted on labelled questions by rag_gate_fit, kept in a small
+ * JSON file with the fingerprint of index and models.
+ */
+#define RAG_GATE_FEATURES 15
+#define RAG_GATE_FIRST 12 /* features of the first step */
+/* Name of a feature, as in the file. */
+extern const char *const rag_gate_feature_names[RAG_GATE_FEATURES];
+
+/* What retrieval measured; 0 where it did not. */
+typedef struct rag_gate_signals {
+    double fused_top, fused_second; /* scores of the two best documents */
+    double vector_top, vector_second; /* cosine */
+    double lexical_top; /* BM25 of the best */
+    bool agree; /* both indexes have the same document first */
+} rag_gate_signals;
+
+/*
+ * The features of one question. refusal_logprob (NAN) and grounding (NULL)
+ * are known after generation only. Thread-safe.
+ */
+int rag_gate_measure(const char *question, const rag_gate_signals *signals,
+                     const rag_evidence *ev, const rag_passage *passages,
+                     const rag_sentences *sentences, double refusal_logprob,
+                     const rag_grounding *grounding,
+                     double out[RAG_GATE_FEATURES], rag_error *err);
+
+typedef struct rag_gate rag_gate;
+typedef struct rag_gate_example {
+    double feature[RAG_GATE_FEATURES];
+    bool answerable;
+} rag_gate_example;
+
+typedef struct rag_gate_report { /* by five-fold cross-validation */
+    size_t answerable, unanswerable;
+    double auroc[2]; /* first and second step */
+    double false_answers_at_5[2], false_answers_at_10[2]; /* rates at 5 % and
+                                                 * 10 % false refusals */
+    double calibration_error[2]; /* mean |predicted - observed| in ten bins */
+} rag_gate_report;
+
+/*
+ * Fits both steps. At least 20 examples of each kind: RAG_E_DATA otherwise.
+ * fingerprint: any text that changes when index or models do. Deterministic.
+ */
+int rag_gate_fit(const rag_gate_example *examples, size_t n,
+                 const char *fingerprint, rag_gate **out,
+                 rag_gate_report *report, rag_error *err);
+/* The gate that is used until one is fitted: coverage and refusal
+ * probability with the default generator, no retrieval scores. */
+int rag_gate_default(rag_gate **out, rag_error *err);
+int rag_gate_save(const rag_gate *g, const char *path, rag_error *err);
+/* RAG_E_MISMATCH when it was fitted with other index or models; fingerprint
+ * NULL skips that check. */
+int rag_gate_load(const char *path, const char *fingerprint, rag_gate **out,
+                  rag_error *err);
+void rag_gate_free(rag_gate *g);
+/* step 0 or 1; within (0, 1). */
+double rag_gate_probability(const rag_gate *g, int step,
+                            const double feature[RAG_GATE_FEATURES]);
+/*
+ * The threshold at which at most max_false_answers (a rate of unanswerable
+ * questions, 0..1) are answered; *false_refusals (may be NULL): the rate of
+ * answerable ones it costs, both as cross-validation saw them.
+ */
+double rag_gate_threshold(const rag_gate *g, int step, double max_false_answers,
+                          double *false_refusals);
 
 #endif
