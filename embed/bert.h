@@ -84,4 +84,11 @@ void rag_bert_f32_close(rag_bert_f32 *e);
 int rag_bert_f32_run(rag_bert_f32 *e, const rag_bert_batch *b,
                      float *const *vectors, rag_error *err);
 
+/* Largest magnitude seen of each input of a layer's matrices. */
+typedef struct rag_bert_tops {
+    float *qkv, *attn_out, *up, *down; /* as many as the matrix has inputs */
+} rag_bert_tops;
+/* From now on every run raises tops (one a layer; NULL: no more). */
+void rag_bert_f32_watch(rag_bert_f32 *e, rag_bert_tops *tops);
+
 #endif

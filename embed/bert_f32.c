@@ -33,6 +33,7 @@ struct rag_bert_f32 {
     const rag_bert *m;
     int threads;
     layer32 *layer;
+    rag_bert_tops *tops; /* NULL: nobody asks */
     size_t rows; /* tokens the work area is for */
     float *x, *qkv, *ctx, *up, *score; /* work area */
 };
@@ -133,13 +134,29 @@ static int failed(dnnl_status_t s, rag_error *err) {
                                "the matrix library failed (status %d)", (int)s);
 }
 
+static void raise(float *tops, const float *x, size_t rows, size_t n) {
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t j = 0; j < n; j++) {
+            float a = fabsf(x[i * n + j]);
+            tops[j] = a > tops[j] ? a : tops[j];
+        }
+    }
+}
+
+void rag_bert_f32_watch(rag_bert_f32 *e, rag_bert_tops *tops) {
+    e->tops = tops;
+}
+
 /* y[rows][out] = x[rows][in] W' + b */
 static int product(const linear32 *l, const float *x, size_t rows, float *y,
-                   rag_error *err) {
+                   float *tops, rag_error *err) {
     int rc = failed(dnnl_sgemm('N', 'T', (dnnl_dim_t)rows, (dnnl_dim_t)l->out,
                                (dnnl_dim_t)l->in, 1, x, (dnnl_dim_t)l->in, l->w,
                                (dnnl_dim_t)l->in, 0, y, (dnnl_dim_t)l->out),
                     err);
+    if (tops) {
+        raise(tops, x, rows, l->in);
+    }
     for (size_t i = 0; rc == 0 && i < rows; i++) {
         for (size_t j = 0; j < l->out; j++) {
             y[i * l->out + j] += l->b[j];
@@ -197,21 +214,23 @@ static void add_norm(const rag_bert_f32 *e, float *x, const float *y,
     }
 }
 
-static int run_layer(rag_bert_f32 *e, const layer32 *l, const size_t *start,
+static int run_layer(rag_bert_f32 *e, size_t layer, const size_t *start,
                      size_t n, size_t rows, rag_error *err) {
+    const layer32 *l = &e->layer[layer];
+    rag_bert_tops none = {0}, *t = e->tops ? &e->tops[layer] : &none;
     size_t h = e->m->hidden;
-    int rc = product(&l->qkv, e->x, rows, e->qkv, err);
+    int rc = product(&l->qkv, e->x, rows, e->qkv, t->qkv, err);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         size_t at = start[i] - start[0];
         rc = attend(e, e->qkv + at * 3 * h, start[i + 1] - start[i],
                     e->ctx + at * h, err);
     }
-    if (rc != 0 ||
-        (rc = product(&l->attn_out, e->ctx, rows, e->qkv, err)) != 0) {
+    if (rc != 0 || (rc = product(&l->attn_out, e->ctx, rows, e->qkv,
+                                 t->attn_out, err)) != 0) {
         return rc;
     }
     add_norm(e, e->x, e->qkv, rows, l->norm);
-    rc = product(&l->up, e->x, rows, e->up, err);
+    rc = product(&l->up, e->x, rows, e->up, t->up, err);
     if (rc != 0) {
         return rc;
     }
@@ -219,7 +238,7 @@ static int run_layer(rag_bert_f32 *e, const layer32 *l, const size_t *start,
         float v = e->up[i];
         e->up[i] = 0.5f * v * (1 + erff(v * 0.70710678f));
     }
-    rc = product(&l->down, e->up, rows, e->ctx, err);
+    rc = product(&l->down, e->up, rows, e->ctx, t->down, err);
     if (rc == 0) {
         add_norm(e, e->x, e->ctx, rows, l->norm + 2 * h);
     }
@@ -240,7 +259,7 @@ static int run_part(rag_bert_f32 *e, const rag_bert_batch *b, size_t from,
         }
     }
     for (size_t i = 0; rc == 0 && i < e->m->layers; i++) {
-        rc = run_layer(e, &e->layer[i], start, to - from, rows, err);
+        rc = run_layer(e, i, start, to - from, rows, err);
     }
     for (size_t t = from; rc == 0 && t < to; t++) {
         rag_bert_pool(e->m, e->x + (b->start[t] - start[0]) * h,

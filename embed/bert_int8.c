@@ -59,8 +59,7 @@ typedef enum phase {
 typedef struct area {
     unsigned char *memory;
     float *x, *qkv, *ctx, *up; /* hidden, 3 hidden, hidden, ffn a row */
-    uint8_t *narrow, *wide; /* hidden, ffn a row */
-    float *narrow_scale, *wide_scale;
+    rag_rows narrow, wide; /* of hidden, ffn bytes a row */
 } area;
 
 /* One ticket counter a phase, on a cache line of its own. */
@@ -108,10 +107,12 @@ static size_t aligned(size_t n) {
 static int area_init(area *a, size_t rows, size_t h, size_t f, rag_error *err) {
     size_t narrow = aligned(rows * h), wide = aligned(rows * f);
     size_t scale = aligned(rows * sizeof(float)), at = 0;
-    size_t sizes[] = {4 * narrow, 12 * narrow, 4 * narrow, 4 * wide,
-                      narrow,     wide,        scale,      scale};
-    void *parts[8];
-    for (size_t i = 0; i < 8; i++) {
+    size_t exact = scale * RAG_OUTLIERS;
+    size_t sizes[] = {4 * narrow, 12 * narrow, 4 * narrow, 4 * wide, narrow,
+                      scale,      exact,       wide,       scale,    exact};
+    enum { PARTS = sizeof(sizes) / sizeof(sizes[0]) };
+    void *parts[PARTS];
+    for (size_t i = 0; i < PARTS; i++) {
         at += sizes[i];
     }
     a->memory = aligned_alloc(64, at);
@@ -119,7 +120,7 @@ static int area_init(area *a, size_t rows, size_t h, size_t f, rag_error *err) {
         return oom(err);
     }
     at = 0;
-    for (size_t i = 0; i < 8; i++) {
+    for (size_t i = 0; i < PARTS; i++) {
         parts[i] = a->memory + at;
         at += sizes[i];
     }
@@ -127,10 +128,8 @@ static int area_init(area *a, size_t rows, size_t h, size_t f, rag_error *err) {
     a->qkv = parts[1];
     a->ctx = parts[2];
     a->up = parts[3];
-    a->narrow = parts[4];
-    a->wide = parts[5];
-    a->narrow_scale = parts[6];
-    a->wide_scale = parts[7];
+    a->narrow = (rag_rows){parts[4], parts[5], parts[6]};
+    a->wide = (rag_rows){parts[7], parts[8], parts[9]};
     return 0;
 }
 
@@ -220,9 +219,8 @@ static void multiply(const task *t, size_t layer, phase ph, size_t r0,
     const area *a = t->a;
     bool wide = ph == DOWN;
     float *y = ph == QKV ? a->qkv : ph == UP ? a->up : a->x;
-    k->product(m, wide ? a->wide : a->narrow,
-               wide ? a->wide_scale : a->narrow_scale, r0, r1, p0, p1, y,
-               m->out,
+    k->product(m, rag_rows_from(wide ? a->wide : a->narrow, r0, m->in), r1 - r0,
+               p0, p1, y + r0 * m->out, m->out,
                ph == QKV  ? RAG_STORE
                : ph == UP ? RAG_GELU
                           : RAG_ADD);
@@ -233,19 +231,21 @@ static void by_rows(const task *t, size_t layer, phase ph, size_t r0,
     const rag_pack_layer *l = rag_pack_layer_at(t->e->p, layer);
     const rag_bert *m = t->e->m;
     const area *a = t->a;
+    const rag_kernel *k = t->e->k;
     size_t h = m->hidden, f = m->ffn, n = r1 - r0;
-    bool first = ph == NORM1;
+    rag_rows narrow = rag_rows_from(a->narrow, r0, h);
     if (ph == CONTEXT) {
-        t->e->k->quantise(a->ctx + r0 * h, n, h, a->narrow + r0 * h,
-                          a->narrow_scale + r0);
+        k->quantise(&l->attn_out, a->ctx + r0 * h, n, narrow);
     } else if (ph == WIDE) {
-        t->e->k->quantise(a->up + r0 * f, n, f, a->wide + r0 * f,
-                          a->wide_scale + r0);
+        k->quantise(&l->down, a->up + r0 * f, n, rag_rows_from(a->wide, r0, f));
+    } else if (ph == NORM1) {
+        k->norm(&l->up, a->x + r0 * h, n, m->eps, l->attn_norm_w,
+                l->attn_norm_b, narrow);
     } else {
-        t->e->k->norm(a->x + r0 * h, n, h, m->eps,
-                      first ? l->attn_norm_w : l->out_norm_w,
-                      first ? l->attn_norm_b : l->out_norm_b,
-                      a->narrow + r0 * h, a->narrow_scale + r0);
+        /* for the next layer; after the last one nobody reads the bytes */
+        size_t next = layer + 1 < m->layers ? layer + 1 : layer;
+        k->norm(&rag_pack_layer_at(t->e->p, next)->qkv, a->x + r0 * h, n,
+                m->eps, l->out_norm_w, l->out_norm_b, narrow);
     }
 }
 
@@ -277,8 +277,9 @@ static void embed(const task *t, size_t r0, size_t r1) {
             x[j] += place[j];
         }
     }
-    e->k->norm(t->a->x + r0 * h, r1 - r0, h, m->eps, m->norm_w, m->norm_b,
-               t->a->narrow + r0 * h, t->a->narrow_scale + r0);
+    e->k->norm(&rag_pack_layer_at(e->p, 0)->qkv, t->a->x + r0 * h, r1 - r0,
+               m->eps, m->norm_w, m->norm_b,
+               rag_rows_from(t->a->narrow, r0, h));
 }
 
 static void pool(const task *t) {

@@ -7,6 +7,12 @@
  *
  *     y[r][n] = bias[n] + sa[r] * sw[n] * sum_k (a[r][k] - 128) * w[n][k]
  *
+ * A few inputs of a layer ("outliers") are many times larger than the others,
+ * in every text (Dettmers et al. 2022, "LLM.int8()", section 3.2); within the
+ * row's one scale they would leave the others few steps. RAG_OUTLIERS inputs
+ * a matrix, found when the weights are packed, therefore bypass the bytes and
+ * are added in float32.
+ *
  * Attention runs in 16-bit integers (queries, keys, values, probabilities)
  * with float32 scores, so that it loses nothing that could be measured.
  *
@@ -23,6 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define RAG_OUTLIERS 4u /* inputs of a matrix that stay float32 */
 #define RAG_PANEL 64u /* outputs in one panel of packed weights */
 #define RAG_LANES_MAX 16u /* every size a kernel sees is a multiple of it */
 /* Rows a micro-tile may read past the last one: buffers have that many. */
@@ -38,7 +45,21 @@ typedef struct rag_matrix {
     const float *scale; /* by output, filled to whole panels */
     const float *bias; /* likewise */
     const int32_t *sum; /* 128 * sum_k w[n][k], likewise */
+    const uint32_t *outlier; /* RAG_OUTLIERS inputs; their w is zero */
+    const float *exact; /* for each outlier, its weight by output, filled */
 } rag_matrix;
+
+/* Rows of quantised activations. */
+typedef struct rag_rows {
+    uint8_t *q; /* `in` bytes a row, 128 at the outliers' places */
+    float *scale; /* one a row */
+    float *exact; /* RAG_OUTLIERS a row */
+} rag_rows;
+
+static inline rag_rows rag_rows_from(rag_rows a, size_t row, size_t in) {
+    return (rag_rows){a.q + row * in, a.scale + row,
+                      a.exact + row * RAG_OUTLIERS};
+}
 
 static inline size_t rag_matrix_panels(size_t out) {
     return (out + RAG_PANEL - 1) / RAG_PANEL;
@@ -54,17 +75,15 @@ typedef struct rag_kernel {
     const char *name;
     bool (*usable)(void); /* this CPU and system can run it */
 
-    /* Outputs of panels [p0,p1) for rows [r0,r1): y has rows of ldy floats,
-     * a rows of m->in bytes. */
-    void (*product)(const rag_matrix *m, const uint8_t *a, const float *sa,
-                    size_t r0, size_t r1, size_t p0, size_t p1, float *y,
-                    size_t ldy, rag_epilogue e);
-    /* rows of n floats to bytes and a scale each. */
-    void (*quantise)(const float *x, size_t rows, size_t n, uint8_t *q,
-                     float *scale);
-    /* x = layer norm of x, row by row; then as quantise. */
-    void (*norm)(float *x, size_t rows, size_t n, float eps, const float *w,
-                 const float *b, uint8_t *q, float *scale);
+    /* Outputs of panels [p0,p1) for the first `rows` rows: y has rows of
+     * ldy floats, a rows of m->in bytes. */
+    void (*product)(const rag_matrix *m, rag_rows a, size_t rows, size_t p0,
+                    size_t p1, float *y, size_t ldy, rag_epilogue e);
+    /* Rows of m->in floats as m's input. x loses its outliers. */
+    void (*quantise)(const rag_matrix *m, float *x, size_t rows, rag_rows to);
+    /* x = layer norm of x, row by row; then as quantise, but x stays. */
+    void (*norm)(const rag_matrix *m, float *x, size_t rows, float eps,
+                 const float *w, const float *b, rag_rows to);
     /*
      * One head of one text: len rows of ld floats at q, k and v (d of each
      * count), result to ctx (rows of ldc floats). scratch: as

@@ -56,11 +56,11 @@ INLINE vf gelu(vf x) {
 }
 
 /* One micro-tile of mr rows: all constants after inlining. */
-INLINE void tile(const rag_matrix *m, const uint8_t *a, const float *sa,
-                 const int8_t *w, size_t n, size_t nvec, float *y, size_t ldy,
-                 rag_epilogue e, const int mr) {
+INLINE void tile(const rag_matrix *m, rag_rows a, const int8_t *w, size_t n,
+                 size_t nvec, float *y, size_t ldy, rag_epilogue e,
+                 const int mr) {
     vi acc[MR][NV];
-    size_t in = m->in;
+    size_t in = m->in, filled = rag_matrix_panels(m->out) * RAG_PANEL;
     UNROLL
     for (int v = 0; v < NV; v++) {
         vi start = ACC_INIT(i_load(m->sum + n + (size_t)v * LANES));
@@ -77,7 +77,7 @@ INLINE void tile(const rag_matrix *m, const uint8_t *a, const float *sa,
         }
         UNROLL
         for (int r = 0; r < mr; r++) {
-            vi x = i_set(bytes4(a + (size_t)r * in + k));
+            vi x = i_set(bytes4(a.q + (size_t)r * in + k));
             UNROLL
             for (int v = 0; v < NV; v++) {
                 acc[r][v] = dot4(acc[r][v], x, b[v]);
@@ -86,16 +86,27 @@ INLINE void tile(const rag_matrix *m, const uint8_t *a, const float *sa,
     }
     UNROLL
     for (int v = 0; v < NV; v++) {
-        vf scale, bias;
+        size_t at = n + (size_t)v * LANES;
+        vf scale, bias, exact[RAG_OUTLIERS];
         if ((size_t)v >= nvec) {
             break;
         }
-        scale = v_load(m->scale + n + (size_t)v * LANES);
-        bias = v_load(m->bias + n + (size_t)v * LANES);
+        scale = v_load(m->scale + at);
+        bias = v_load(m->bias + at);
+        UNROLL
+        for (size_t j = 0; j < RAG_OUTLIERS; j++) {
+            exact[j] = v_load(m->exact + j * filled + at);
+        }
         UNROLL
         for (int r = 0; r < mr; r++) {
-            float *out = y + (size_t)r * ldy + n + (size_t)v * LANES;
-            vf f = v_fma(v_mul(i_to_f(acc[r][v]), scale), v_set(sa[r]), bias);
+            float *out = y + (size_t)r * ldy + at;
+            vf f =
+                v_fma(v_mul(i_to_f(acc[r][v]), scale), v_set(a.scale[r]), bias);
+            UNROLL
+            for (size_t j = 0; j < RAG_OUTLIERS; j++) {
+                f = v_fma(exact[j],
+                          v_set(a.exact[(size_t)r * RAG_OUTLIERS + j]), f);
+            }
             if (e == RAG_GELU) {
                 f = gelu(f);
             } else if (e == RAG_ADD) {
@@ -107,16 +118,16 @@ INLINE void tile(const rag_matrix *m, const uint8_t *a, const float *sa,
 }
 
 /* All rows against the NV vectors of outputs from n on. */
-INLINE void column(const rag_matrix *m, const uint8_t *a, const float *sa,
-                   size_t r0, size_t r1, const int8_t *w, size_t n, size_t nvec,
-                   float *y, size_t ldy, rag_epilogue e) {
-    size_t r = r0;
+INLINE void column(const rag_matrix *m, rag_rows a, size_t rows,
+                   const int8_t *w, size_t n, size_t nvec, float *y, size_t ldy,
+                   rag_epilogue e) {
+    size_t r = 0;
 #define TILE(mr)                                                               \
-    tile(m, a + r * m->in, sa + r, w, n, nvec, y + r * ldy, ldy, e, mr)
-    for (; r + MR <= r1; r += MR) {
+    tile(m, rag_rows_from(a, r, m->in), w, n, nvec, y + r * ldy, ldy, e, mr)
+    for (; r + MR <= rows; r += MR) {
         TILE(MR);
     }
-    switch (r1 - r) {
+    switch (rows - r) {
 #if MR > 5
     case 5:
         TILE(5);
@@ -142,9 +153,8 @@ INLINE void column(const rag_matrix *m, const uint8_t *a, const float *sa,
 #undef TILE
 }
 
-INLINE void panels(const rag_matrix *m, const uint8_t *a, const float *sa,
-                   size_t r0, size_t r1, size_t p0, size_t p1, float *y,
-                   size_t ldy, rag_epilogue e) {
+INLINE void panels(const rag_matrix *m, rag_rows a, size_t rows, size_t p0,
+                   size_t p1, float *y, size_t ldy, rag_epilogue e) {
     for (size_t p = p0; p < p1; p++) {
         const int8_t *w = m->w + p * m->in * RAG_PANEL;
         for (size_t c = 0; c < RAG_PANEL; c += NV * LANES) {
@@ -152,55 +162,61 @@ INLINE void panels(const rag_matrix *m, const uint8_t *a, const float *sa,
             if (n >= m->out) {
                 break;
             }
-            column(m, a, sa, r0, r1, w + c * 4, n, (m->out - n) / LANES, y, ldy,
-                   e);
+            column(m, a, rows, w + c * 4, n, (m->out - n) / LANES, y, ldy, e);
         }
     }
 }
 
-static void product(const rag_matrix *m, const uint8_t *a, const float *sa,
-                    size_t r0, size_t r1, size_t p0, size_t p1, float *y,
-                    size_t ldy, rag_epilogue e) {
+static void product(const rag_matrix *m, rag_rows a, size_t rows, size_t p0,
+                    size_t p1, float *y, size_t ldy, rag_epilogue e) {
     /* One copy of the code a kind of epilogue. */
     switch (e) {
     case RAG_STORE:
-        panels(m, a, sa, r0, r1, p0, p1, y, ldy, RAG_STORE);
+        panels(m, a, rows, p0, p1, y, ldy, RAG_STORE);
         break;
     case RAG_GELU:
-        panels(m, a, sa, r0, r1, p0, p1, y, ldy, RAG_GELU);
+        panels(m, a, rows, p0, p1, y, ldy, RAG_GELU);
         break;
     case RAG_ADD:
-        panels(m, a, sa, r0, r1, p0, p1, y, ldy, RAG_ADD);
+        panels(m, a, rows, p0, p1, y, ldy, RAG_ADD);
         break;
     }
 }
 
-/* A row to bytes, given its largest magnitude. */
-INLINE float quantise_row(const float *x, size_t n, float top, uint8_t *q) {
-    float scale = top / 127.0f;
-    vf inverse = v_set(top > 0 ? 127.0f / top : 0);
+/* One row; its outliers are moved from x to to.exact. */
+INLINE void quantise_row(const rag_matrix *m, float *x, rag_rows to) {
+    size_t n = m->in;
+    vf top = v_set(0), inverse;
     vi offset = i_set(128);
+    float t;
+    for (size_t j = 0; j < RAG_OUTLIERS; j++) {
+        to.exact[j] = x[m->outlier[j]];
+        x[m->outlier[j]] = 0;
+    }
     for (size_t i = 0; i < n; i += LANES) {
-        i_store_u8(q + i, i_add(f_to_i(v_mul(v_load(x + i), inverse)), offset));
+        top = v_max(top, v_abs(v_load(x + i)));
     }
-    return scale;
-}
-
-static void quantise(const float *x, size_t rows, size_t n, uint8_t *q,
-                     float *scale) {
-    for (size_t r = 0; r < rows; r++, x += n, q += n) {
-        vf top = v_set(0);
-        for (size_t i = 0; i < n; i += LANES) {
-            top = v_max(top, v_abs(v_load(x + i)));
-        }
-        scale[r] = quantise_row(x, n, v_top(top), q);
+    t = v_top(top);
+    *to.scale = t / 127.0f;
+    inverse = v_set(t > 0 ? 127.0f / t : 0);
+    for (size_t i = 0; i < n; i += LANES) {
+        i_store_u8(to.q + i,
+                   i_add(f_to_i(v_mul(v_load(x + i), inverse)), offset));
     }
 }
 
-static void norm(float *x, size_t rows, size_t n, float eps, const float *w,
-                 const float *b, uint8_t *q, float *scale) {
-    for (size_t r = 0; r < rows; r++, x += n, q += n) {
-        vf sum = v_set(0), square = v_set(0), top = v_set(0), mean, inverse;
+static void quantise(const rag_matrix *m, float *x, size_t rows, rag_rows to) {
+    for (size_t r = 0; r < rows; r++) {
+        quantise_row(m, x + r * m->in, rag_rows_from(to, r, m->in));
+    }
+}
+
+static void norm(const rag_matrix *m, float *x, size_t rows, float eps,
+                 const float *w, const float *b, rag_rows to) {
+    size_t n = m->in;
+    for (size_t r = 0; r < rows; r++, x += n) {
+        rag_rows row = rag_rows_from(to, r, n);
+        vf sum = v_set(0), square = v_set(0), mean, inverse;
         for (size_t i = 0; i < n; i += LANES) {
             sum = v_add(sum, v_load(x + i));
         }
@@ -212,11 +228,12 @@ static void norm(float *x, size_t rows, size_t n, float eps, const float *w,
         inverse = v_set(1 / sqrtf(v_sum(square) / (float)n + eps));
         for (size_t i = 0; i < n; i += LANES) {
             vf d = v_mul(v_sub(v_load(x + i), mean), inverse);
-            d = v_fma(d, v_load(w + i), v_load(b + i));
-            v_store(x + i, d);
-            top = v_max(top, v_abs(d));
+            v_store(x + i, v_fma(d, v_load(w + i), v_load(b + i)));
         }
-        scale[r] = quantise_row(x, n, v_top(top), q);
+        quantise_row(m, x, row);
+        for (size_t j = 0; j < RAG_OUTLIERS; j++) {
+            x[m->outlier[j]] = row.exact[j];
+        }
     }
 }
 

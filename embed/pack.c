@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PACK_VERSION 1u
+#define PACK_VERSION 2u
 #define ALIGN 64u
 
 typedef struct head {
@@ -63,6 +63,8 @@ static void place_matrix(walk *w, const rag_linear *l, rag_matrix *m) {
     m->scale = section(w, n * sizeof(float));
     m->bias = section(w, n * sizeof(float));
     m->sum = section(w, n * sizeof(int32_t));
+    m->outlier = section(w, RAG_OUTLIERS * sizeof(uint32_t));
+    m->exact = section(w, RAG_OUTLIERS * n * sizeof(float));
 }
 
 /* Gives every section its place; returns the size of the whole. */
@@ -123,6 +125,22 @@ static int pack_path(const char *dir, const char *fingerprint, char **out,
     return rag_path_join(dir, name, out, err);
 }
 
+/* The only numbers of the file that are used as an index without a check at
+ * their use, the trie's apart, which checks itself. */
+static bool outliers_inside(const rag_pack *p, size_t layers) {
+    for (size_t i = 0; i < layers; i++) {
+        const rag_pack_layer *l = &p->layer[i];
+        const rag_matrix *all[] = {&l->qkv, &l->attn_out, &l->up, &l->down};
+        for (size_t j = 0; j < 4 * RAG_OUTLIERS; j++) {
+            const rag_matrix *m = all[j / RAG_OUTLIERS];
+            if (m->outlier[j % RAG_OUTLIERS] >= m->in) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 /* Whether the mapped file is what rag_pack_build would make. */
 static bool whole(rag_pack *p, const rag_bert *m, const char *fingerprint) {
     head h;
@@ -142,7 +160,8 @@ static bool whole(rag_pack *p, const rag_bert *m, const char *fingerprint) {
     return lay_out(p, m, (unsigned char *)(uintptr_t)p->map.data,
                    h.trie_units) == p->map.len &&
            rag_hash_fast(p->map.data + sizeof(h), p->map.len - sizeof(h)) ==
-               h.sum;
+               h.sum &&
+           outliers_inside(p, m->layers);
 }
 
 int rag_pack_load(const rag_bert *m, const char *fingerprint, const char *dir,
@@ -192,17 +211,37 @@ static void pack_row(const float *w, size_t in, size_t n, rag_matrix *m) {
     ((int32_t *)(uintptr_t)m->sum)[n] = 128 * sum;
 }
 
+/* The inputs with the largest tops. */
+static void choose_outliers(const float *tops, size_t in, uint32_t *out) {
+    for (size_t j = 0; j < RAG_OUTLIERS; j++) {
+        size_t best = SIZE_MAX;
+        for (size_t k = 0; k < in; k++) {
+            bool taken = false;
+            for (size_t i = 0; i < j; i++) {
+                taken = taken || out[i] == k;
+            }
+            if (!taken && (best == SIZE_MAX || tops[k] > tops[best])) {
+                best = k;
+            }
+        }
+        out[j] = (uint32_t)best;
+    }
+}
+
 static int pack_matrix(const rag_bert *model, const rag_linear *l,
-                       rag_matrix *m, rag_error *err) {
+                       const float *tops, rag_matrix *m, rag_error *err) {
+    size_t filled = rag_matrix_panels(l->out) * RAG_PANEL;
     float *w = malloc(l->in * l->out * sizeof(*w));
     if (!w) {
         return rag_error_set(err, RAG_E_NOMEM, "out of memory");
     }
     /* The block is zeroed, so what fills the last panel is zero. */
     rag_linear_read(l, w, (float *)(uintptr_t)m->bias);
+    choose_outliers(tops, l->in, (uint32_t *)(uintptr_t)m->outlier);
     for (size_t n = 0; n < l->out; n++) {
+        float *row = w + n * l->in;
         for (size_t k = 0; k < l->in; k++) {
-            if (!isfinite(w[n * l->in + k])) {
+            if (!isfinite(row[k])) {
                 free(w);
                 return rag_error_set(err, RAG_E_CORRUPT,
                                      "%s: tensor %.*s holds something that "
@@ -211,20 +250,94 @@ static int pack_matrix(const rag_bert *model, const rag_linear *l,
                                      (int)l->w[0]->name_len, l->w[0]->name);
             }
         }
-        pack_row(w + n * l->in, l->in, n, m);
+        for (size_t j = 0; j < RAG_OUTLIERS; j++) {
+            ((float *)(uintptr_t)m->exact)[j * filled + n] = row[m->outlier[j]];
+            row[m->outlier[j]] = 0;
+        }
+        pack_row(row, l->in, n, m);
     }
     free(w);
     return 0;
+}
+
+/*
+ * Largest magnitudes of all inputs of all matrices, by running the model in
+ * float32 over random tokens: which inputs are outliers is a property of the
+ * model, not of the text, so any tokens show them. The numbers come from a
+ * fixed generator, so that packing twice gives the same.
+ */
+#define PROBE_TEXTS 8u
+#define PROBE_TOKENS 64u
+
+static int probe(const rag_bert *m, rag_bert_tops *tops, rag_error *err) {
+    size_t len = m->positions < PROBE_TOKENS ? m->positions : PROBE_TOKENS;
+    int32_t ids[PROBE_TEXTS * PROBE_TOKENS];
+    size_t start[PROBE_TEXTS + 1] = {0};
+    float *out[PROBE_TEXTS], *vector = malloc(m->hidden * sizeof(*vector));
+    rag_bert_batch b = {ids, start, PROBE_TEXTS};
+    rag_bert_f32 *f = NULL;
+    uint64_t seed = 1;
+    int rc;
+    if (!vector) {
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    }
+    for (size_t i = 0; i < PROBE_TEXTS * len; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        ids[i] = (int32_t)((seed >> 33) % m->vocab);
+    }
+    for (size_t i = 0; i < PROBE_TEXTS; i++) {
+        start[i + 1] = start[i] + len;
+        out[i] = vector;
+    }
+    rc = rag_bert_f32_open(m, 1, &f, err);
+    if (rc == 0) {
+        rag_bert_f32_watch(f, tops);
+        rc = rag_bert_f32_run(f, &b, out, err);
+    }
+    rag_bert_f32_close(f);
+    free(vector);
+    return rc;
 }
 
 static void pack_norm(const rag_norm *n, const float *w, const float *b) {
     rag_norm_read(n, (float *)(uintptr_t)w, (float *)(uintptr_t)b);
 }
 
+static int fill_layers(rag_pack *p, const rag_bert *m, rag_error *err) {
+    size_t h = m->hidden, each = 3 * h + m->ffn;
+    float *numbers = calloc(m->layers * each, sizeof(*numbers));
+    rag_bert_tops *tops = calloc(m->layers, sizeof(*tops));
+    int rc =
+        numbers && tops ? 0 : rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    for (size_t i = 0; rc == 0 && i < m->layers; i++) {
+        float *at = numbers + i * each;
+        tops[i] = (rag_bert_tops){at, at + h, at + 2 * h, at + 3 * h};
+    }
+    if (rc == 0) {
+        rc = probe(m, tops, err);
+    }
+    for (size_t i = 0; rc == 0 && i < m->layers; i++) {
+        const rag_bert_layer *l = &m->layer[i];
+        const rag_bert_tops *t = &tops[i];
+        rag_pack_layer *o = &p->layer[i];
+        if ((rc = pack_matrix(m, &l->qkv, t->qkv, &o->qkv, err)) != 0 ||
+            (rc = pack_matrix(m, &l->attn_out, t->attn_out, &o->attn_out,
+                              err)) != 0 ||
+            (rc = pack_matrix(m, &l->up, t->up, &o->up, err)) != 0 ||
+            (rc = pack_matrix(m, &l->down, t->down, &o->down, err)) != 0) {
+            break;
+        }
+        pack_norm(&l->attn_norm, o->attn_norm_w, o->attn_norm_b);
+        pack_norm(&l->out_norm, o->out_norm_w, o->out_norm_b);
+    }
+    free(numbers);
+    free(tops);
+    return rc;
+}
+
 static int fill(rag_pack *p, const rag_bert *m, const rag_trie *trie,
                 rag_error *err) {
     float *places = (float *)(uintptr_t)p->places;
-    int rc = 0;
     memcpy((void *)(uintptr_t)p->trie.units, trie->units,
            (size_t)trie->n * sizeof(rag_trie_unit));
     for (size_t i = 0; i < m->positions; i++, places += m->hidden) {
@@ -233,19 +346,7 @@ static int fill(rag_pack *p, const rag_bert *m, const rag_trie *trie,
             places[j] += m->first_type[j];
         }
     }
-    for (size_t i = 0; rc == 0 && i < m->layers; i++) {
-        const rag_bert_layer *l = &m->layer[i];
-        rag_pack_layer *o = &p->layer[i];
-        if ((rc = pack_matrix(m, &l->qkv, &o->qkv, err)) != 0 ||
-            (rc = pack_matrix(m, &l->attn_out, &o->attn_out, err)) != 0 ||
-            (rc = pack_matrix(m, &l->up, &o->up, err)) != 0 ||
-            (rc = pack_matrix(m, &l->down, &o->down, err)) != 0) {
-            break;
-        }
-        pack_norm(&l->attn_norm, o->attn_norm_w, o->attn_norm_b);
-        pack_norm(&l->out_norm, o->out_norm_w, o->out_norm_b);
-    }
-    return rc;
+    return fill_layers(p, m, err);
 }
 
 int rag_pack_build(const rag_bert *m, const char *fingerprint,
