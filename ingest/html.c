@@ -66,6 +66,11 @@ static bool is_html_space(char c) {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
 }
 
+/* A no-break space at s, which ends with a NUL. */
+static bool is_nbsp(const char *s) {
+    return s[0] == '\xC2' && s[1] == '\xA0';
+}
+
 /* Text with its white space collapsed (and no-break spaces plain). */
 static void put_text(writer *w, const char *s) {
     if (w->pre && !w->one_line) {
@@ -74,11 +79,11 @@ static void put_text(writer *w, const char *s) {
     }
     while (*s) {
         size_t n = 0;
-        while (s[n] && !is_html_space(s[n]) && memcmp(s + n, "\xC2\xA0", 2))
+        while (s[n] && !is_html_space(s[n]) && !is_nbsp(s + n))
             n++;
         put(w, s, n);
         s += n;
-        while (is_html_space(*s) || !memcmp(s, "\xC2\xA0", 2)) {
+        while (is_html_space(*s) || is_nbsp(s)) {
             w->space = true;
             s += *s == '\xC2' ? 2 : 1;
             if (!*s)
