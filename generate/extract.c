@@ -6,7 +6,7 @@
  *
  * A sentence is worth the share of the question's content it holds, each word
  * weighted by its rarity in the evidence; words that only its title or
- * heading holds count half. A question for a number prefers sentences with
+ * heading holds count nearly as much (a FAQ's title is its question). A question for a number prefers sentences with
  * one. Its neighbour is taken along when that adds to it.
  */
 #include "generate/generate_int.h"
@@ -20,7 +20,7 @@
 
 /* Less of the question than this in a sentence, heading included, and it
  * does not speak to it. */
-#define EXTRACT_COVERAGE_MIN 0.25
+#define EXTRACT_COVERAGE_MIN 0.15
 #define EXTRACT_QUOTE_CHARS 600
 
 typedef struct wish {
@@ -66,7 +66,7 @@ static double coverage(const wish *w, size_t first, size_t count) {
         if (here)
             got += w->weight[i];
         else if (rag_words_have(head, q, &q->word[i]))
-            got += 0.5 * w->weight[i];
+            got += 0.85 * w->weight[i];
     }
     for (size_t i = 0; i < q->nnumbers; i++) {
         size_t at;
@@ -85,6 +85,30 @@ static bool is_question(const rag_facts *f) {
     return n && f->text.data[n - 1] == '?';
 }
 
+/* "## 9. Recovery targets", "4. WORKING TIME": a line that announces. */
+static bool is_heading(const rag_facts *f) {
+    const char *s = f->text.data;
+    size_t n = f->text.len, i = 0;
+    if (n && s[0] == '#')
+        return true;
+    while (i < n && strchr("0123456789.)-* ", s[i]))
+        i++;
+    for (size_t k = 0; k < f->nnumbers; k++)
+        if (f->number[k].start >= i)
+            return false;
+    return n - i < 60 && !strchr(s, '|') && !rag_facts_predicative(f);
+}
+
+/* "네, 가능합니다.": an answer to a question that is not in it. */
+static bool is_bare_stance(const rag_facts *f) {
+    size_t skip, words = 0;
+    if (!rag_facts_stance(f, &skip))
+        return false;
+    for (size_t i = 0; i < f->nwords; i++)
+        words += f->word[i].content;
+    return words <= 3;
+}
+
 static double worth(const wish *w, size_t i, double *cover) {
     const rag_source *s = &w->c->source[i];
     const rag_facts *f = &s->facts;
@@ -94,10 +118,13 @@ static double worth(const wish *w, size_t i, double *cover) {
         x += f->nnumbers ? 0.2 : -0.1;
     if (is_question(f))
         x -= 0.4;
-    /* Headings and crumbs of tables say little by themselves. */
-    if (!rag_facts_predicative(f) && f->text.len < 45 && !f->nnumbers)
+    if (is_heading(f))
+        x -= 0.6;
+    if (is_bare_stance(f))
         x -= 0.3;
-    return x + 0.06 * (1.0 - (double)s->item / RAG_EVIDENCE_MAX);
+    /* Retrieval's order, and of one source what stands first. */
+    return x + 0.12 / (1.0 + (double)s->item) -
+           0.02 * (double)(s->order < 5 ? s->order : 5);
 }
 
 static bool short_enough(const rag_ground_ctx *c, size_t first, size_t count) {
@@ -120,6 +147,10 @@ static void widen(const wish *w, size_t best, size_t *first, size_t *count) {
             !short_enough(c, from, 2))
             continue;
         double gain = coverage(w, from, 2) - have;
+        if (is_heading(&c->source[other].facts))
+            continue;
+        if (!side && is_bare_stance(&c->source[best].facts))
+            gain += 1.0;
         /* The number asked for often stands in the next sentence. */
         if (!side && have < 0.7 && w->number && !number &&
             c->source[other].facts.nnumbers)

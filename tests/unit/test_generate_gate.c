@@ -1,0 +1,183 @@
+/*
+ * Promise: the gate's probability follows the examples it was fitted on, its
+ * figures come from examples it had not seen, and a gate that is damaged or
+ * was fitted with another index or model is refused.
+ */
+#include "generate/generate.h"
+
+#include "base/file.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static double noise(unsigned *seed) {
+    *seed = *seed * 1664525u + 1013904223u;
+    return (double)(*seed >> 8) / (double)(1u << 24) - 0.5;
+}
+
+/* Coverage and refusal speak, everything else is noise. */
+static rag_gate_example *examples(size_t n) {
+    rag_gate_example *e = calloc(n, sizeof *e);
+    unsigned seed = 7;
+    assert_non_null(e);
+    for (size_t i = 0; i < n; i++) {
+        double good = i % 2;
+        e[i].answerable = i % 2;
+        for (int j = 0; j < RAG_GATE_FEATURES; j++)
+            e[i].feature[j] = noise(&seed);
+        e[i].feature[6] = 0.4 + 0.25 * good + 0.6 * noise(&seed);
+        e[i].feature[12] = 1 - 4 * good + 6 * noise(&seed);
+        e[i].feature[5] = 1; /* never changes */
+    }
+    return e;
+}
+
+static void test_fit(void **state) {
+    (void)state;
+    enum { COUNT = 400 };
+    rag_gate_example *e = examples(COUNT);
+    rag_gate *g = NULL, *again = NULL;
+    rag_gate_report r;
+    assert_int_equal(rag_gate_fit(e, COUNT, "fp", &g, &r, NULL), 0);
+    assert_int_equal(r.answerable, COUNT / 2);
+    assert_true(r.auroc[0] > 0.7 && r.auroc[0] < 0.95);
+    assert_true(r.auroc[1] > r.auroc[0] && r.auroc[1] < 1);
+    assert_true(r.false_answers_at_10[1] < r.false_answers_at_5[1] + 1e-9);
+    assert_true(r.calibration_error[1] < 0.1);
+    double low[RAG_GATE_FEATURES] = {0}, high[RAG_GATE_FEATURES] = {0};
+    low[6] = 0.1;
+    high[6] = 0.9;
+    low[5] = high[5] = 1;
+    assert_true(rag_gate_probability(g, 0, low) <
+                rag_gate_probability(g, 0, high));
+    low[6] = high[6] = 0.5;
+    low[12] = 3;
+    high[12] = -4;
+    assert_true(rag_gate_probability(g, 1, low) + 0.3 <
+                rag_gate_probability(g, 1, high));
+    /* The first step knows nothing of the generator. */
+    assert_true(rag_gate_probability(g, 0, low) ==
+                rag_gate_probability(g, 0, high));
+    /* Fewer false answers cost more refusals. */
+    double cost_2, cost_30;
+    double t2 = rag_gate_threshold(g, 1, 0.02, &cost_2);
+    double t30 = rag_gate_threshold(g, 1, 0.30, &cost_30);
+    assert_true(t2 > t30 && cost_2 > cost_30);
+    assert_int_equal(rag_gate_fit(e, COUNT, "fp", &again, NULL, NULL), 0);
+    assert_true(rag_gate_probability(g, 1, high) ==
+                rag_gate_probability(again, 1, high));
+    rag_gate_free(again);
+    rag_gate_free(g);
+    free(e);
+}
+
+static void test_file(void **state) {
+    (void)state;
+    const char *tmp = getenv("TMPDIR");
+    char path[256];
+    rag_gate_example *e = examples(100);
+    rag_gate *g = NULL, *back = NULL;
+    rag_error err;
+    snprintf(path, sizeof path, "%s/rag-gate-%ld.json", tmp ? tmp : "/tmp",
+             (long)getpid());
+    assert_int_equal(rag_gate_fit(e, 100, "index 7, model x", &g, NULL, NULL),
+                     0);
+    assert_int_equal(rag_gate_save(g, path, &err), 0);
+    assert_int_equal(rag_gate_load(path, "index 7, model x", &back, &err), 0);
+    for (size_t i = 0; i < 100; i++)
+        for (int k = 0; k < 2; k++)
+            assert_true(fabs(rag_gate_probability(g, k, e[i].feature) -
+                             rag_gate_probability(back, k, e[i].feature)) <
+                        1e-9);
+    rag_gate_free(back);
+    assert_int_equal(rag_gate_load(path, "index 8, model x", &back, &err),
+                     RAG_E_MISMATCH);
+    assert_null(back);
+    assert_non_null(strstr(err.message, "fit the gate again"));
+    /* Cut anywhere it is refused, never believed. */
+    rag_buf b;
+    rag_buf_init(&b, 0);
+    assert_int_equal(rag_file_read(path, 1 << 20, &b, NULL), 0);
+    for (size_t cut = 0; cut + 2 < b.len; cut += 97) {
+        assert_int_equal(rag_file_replace(path, b.data, cut, 0600, NULL), 0);
+        assert_int_not_equal(rag_gate_load(path, NULL, &back, &err), 0);
+        assert_null(back);
+    }
+    char *w = strstr(b.data, "\"weight\":[");
+    assert_non_null(w);
+    memcpy(w, "\"wait__\":[", 10);
+    assert_int_equal(rag_file_replace(path, b.data, b.len, 0600, NULL), 0);
+    assert_int_equal(rag_gate_load(path, NULL, &back, &err), RAG_E_CORRUPT);
+    rag_buf_free(&b);
+    (void)unlink(path);
+    rag_gate_free(g);
+    free(e);
+}
+
+static void test_too_few(void **state) {
+    (void)state;
+    rag_gate_example *e = examples(30);
+    rag_gate *g = NULL;
+    rag_error err;
+    assert_int_equal(rag_gate_fit(e, 30, "", &g, NULL, &err), RAG_E_DATA);
+    assert_null(g);
+    e[0].feature[3] = NAN;
+    assert_int_equal(rag_gate_fit(e, 30, "", &g, NULL, &err), RAG_E_DATA);
+    assert_non_null(strstr(err.message, "vector_margin"));
+    free(e);
+}
+
+static void test_default_and_measure(void **state) {
+    (void)state;
+    rag_sentences *sp = NULL;
+    rag_gate *g = NULL;
+    assert_int_equal(rag_sentences_open(&sp, NULL), 0);
+    assert_int_equal(rag_gate_default(&g, NULL), 0);
+    const char *text = "법인 통장은 서류 심사에 2영업일이 걸립니다.";
+    rag_passage p = {.doc = "d",
+                     .title = "",
+                     .heading = "",
+                     .text = text,
+                     .len = strlen(text)};
+    rag_evidence ev = {.n = 1};
+    ev.items[0] = (rag_evidence_item){.text = text, .end = strlen(text)};
+    double near[RAG_GATE_FEATURES], far[RAG_GATE_FEATURES];
+    assert_int_equal(rag_gate_measure("법인 통장 서류 심사는 며칠 걸리나요?",
+                                      NULL, &ev, &p, sp, -6.0, NULL, near,
+                                      NULL),
+                     0);
+    assert_int_equal(rag_gate_measure("강아지 사료는 PPR-7 몇 그램인가요?",
+                                      NULL, &ev, &p, sp, -0.01, NULL, far,
+                                      NULL),
+                     0);
+    assert_true(near[6] > 0.6 && far[6] < 0.2);
+    assert_true(near[8] == 1.0 && far[8] == 0.0);
+    assert_true(near[12] < -4 && far[12] > 4);
+    for (int k = 0; k < 2; k++)
+        assert_true(rag_gate_probability(g, k, near) >
+                    rag_gate_probability(g, k, far) + 0.2);
+    ev.n = 0;
+    assert_int_equal(
+        rag_gate_measure("?", NULL, &ev, &p, sp, NAN, NULL, far, NULL), 0);
+    for (int j = 0; j < RAG_GATE_FEATURES; j++)
+        assert_true(isfinite(far[j]));
+    rag_gate_free(g);
+    rag_sentences_close(sp);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_too_few),
+        cmocka_unit_test(test_default_and_measure),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
