@@ -96,6 +96,7 @@ static const key KEYS[] = {
     {"answer.faq", KEY_BOOL, AT(faq), "yes", 0, 0, LIVE},
     {"answer.faq_cosine", KEY_NUM, AT(faq_cosine), "0.85", 0, 1, LIVE},
     {"answer.gate", KEY_NUM, AT(gate), "0.35", 0, 1, LIVE},
+    {"answer.gate_file", KEY_PATH, AT(gate_file), "", 0, 0, FIXED},
 
     {"log.level", KEY_STR, AT(log_level), "info", 0, 8, LIVE},
     {"log.format", KEY_STR, AT(log_format), "text", 0, 8, LIVE},

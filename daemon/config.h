@@ -65,6 +65,7 @@ typedef struct rag_config {
     bool faq; /* approved answers first */
     double faq_cosine; /* a near match needs at least this */
     double gate; /* evidence below this probability is refused */
+    char *gate_file; /* a gate of one's own; "" the built-in one */
     /* [log] */
     char *log_level, *log_format;
     bool log_questions;

@@ -31,6 +31,7 @@ struct rag_daemon {
     rag_encoder_info encoder_info;
     rag_serving *store;
     rag_sentences *sentences;
+    rag_gate *gate;
     rag_card *card;
     rag_generator *generator;
     char *run_dir;
@@ -253,13 +254,30 @@ static int start_generator(rag_daemon *d, rag_error *err) {
     return rc;
 }
 
+/* A gate is fitted for one encoder and one way of asking: with others its
+ * probabilities would mean nothing. */
+static int start_gate(rag_daemon *d, rag_error *err) {
+    const char *file = d->config->gate_file;
+    if (!*file)
+        return rag_gate_default(&d->gate, err);
+    rag_encoder_info info;
+    rag_encoder_describe(d->encoder, &info);
+    char *fingerprint = NULL;
+    int rc = rag_gate_name(&info, d->card, &fingerprint, err);
+    if (!rc)
+        rc = rag_gate_load(file, fingerprint, &d->gate, err);
+    free(fingerprint);
+    return rc;
+}
+
 static int start_server(rag_daemon *d, rag_error *err) {
     rag_config *c = d->config;
     rag_pipeline_parts parts = {.encoder = d->encoder,
                                 .store = d->store,
                                 .generator = d->generator,
                                 .card = d->card,
-                                .sentences = d->sentences};
+                                .sentences = d->sentences,
+                                .gate = d->gate};
     char *token = NULL;
     int rc = rag_pipeline_open(&parts, c, &d->pipeline, err);
     if (rc || (rc = read_secret(c->token_file, &token, err)))
@@ -279,11 +297,9 @@ int rag_daemon_start(rag_config *config, rag_daemon **out, rag_error *err) {
     static const struct {
         const char *name;
         int (*fn)(rag_daemon *, rag_error *);
-    } steps[] = {{"sockets", start_sockets},
-                 {"encoder", start_encoder},
-                 {"store", start_store},
-                 {"generator", start_generator},
-                 {"server", start_server}};
+    } steps[] = {{"sockets", start_sockets}, {"encoder", start_encoder},
+                 {"store", start_store},     {"generator", start_generator},
+                 {"gate", start_gate},       {"server", start_server}};
     *out = NULL;
     rag_daemon *d = calloc(1, sizeof *d);
     if (!d)
@@ -333,6 +349,7 @@ void rag_daemon_stop(rag_daemon *d) {
     free(d->run_dir);
     rag_serving_close(d->store);
     rag_encoder_close(d->encoder);
+    rag_gate_free(d->gate);
     rag_sentences_close(d->sentences);
     rag_listeners_close(&d->listeners);
     rag_config_unref(d->config);

@@ -35,6 +35,11 @@ typedef struct rag_guard_result {
 int rag_faq_guard(const char *question, const char *entry,
                   rag_guard_result *out, rag_error *err);
 
+/* Whether both speak of some group of opposites and share no side of it: an
+ * entry that must not be shown for the question, however near it is. */
+int rag_faq_contrary(const char *question, const char *entry, bool *out,
+                     rag_error *err);
+
 /* The groups of opposites, for the pair-list test: name of group g, and word
  * w of side s; NULL past the end. */
 const char *rag_faq_group(size_t g);

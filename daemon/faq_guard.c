@@ -598,3 +598,28 @@ out:
     rag_buf_free(&ce);
     return rc;
 }
+
+int rag_faq_contrary(const char *question, const char *entry, bool *out,
+                     rag_error *err) {
+    rag_faq_text q = {0}, e = {0};
+    rag_buf cq, ce;
+    *out = false;
+    rag_buf_init(&cq, 0);
+    rag_buf_init(&ce, 0);
+    int rc;
+    if ((rc = rag_unicode_clean(question, strlen(question), &cq, err)) ||
+        (rc = rag_unicode_clean(entry, strlen(entry), &ce, err)) ||
+        (rc = rag_faq_text_init(&q, rag_buf_str(&cq), err)) ||
+        (rc = rag_faq_text_init(&e, rag_buf_str(&ce), err)))
+        goto out;
+    for (size_t g = 0; g < rag_faq_groups() && !*out; g++) {
+        unsigned sq = rag_faq_sides(&q, g), se = rag_faq_sides(&e, g);
+        *out = sq && se && !(sq & se);
+    }
+out:
+    rag_faq_text_free(&q);
+    rag_faq_text_free(&e);
+    rag_buf_free(&cq);
+    rag_buf_free(&ce);
+    return rc;
+}

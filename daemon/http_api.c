@@ -177,11 +177,13 @@ static void api_ask(rag_job *j, json_t *body) {
     rag_error err = {0};
     rag_answer a = {0};
     const char *question = NULL, *collection = NULL;
-    bool stream = j->stream;
+    bool stream = j->stream, explain = false;
     int rc;
     if (!(rc = rag_json_str(body, "question", NULL, &question, &err)) &&
         !(rc = rag_json_str(body, "collection", NULL, &collection, &err)))
         rc = rag_json_bool(body, "stream", stream, &stream, &err);
+    if (!rc)
+        rc = rag_json_bool(body, "explain", false, &explain, &err);
     if (!rc && !question)
         rc = rag_error_set(&err, RAG_E_DATA, "\"question\" is missing");
     if (rc) {
@@ -202,8 +204,11 @@ static void api_ask(rag_job *j, json_t *body) {
         json_t *v = NULL;
         if (rag_answer_json(&a, &v, &err))
             rag_job_error(j, &err);
-        else
+        else {
+            if (explain)
+                rag_answer_explain(&a, v);
             rag_job_json(j, 200, v);
+        }
     }
     rag_answer_free(&a);
 }

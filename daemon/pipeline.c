@@ -190,20 +190,9 @@ static int step_faq_near(rag_asking *a, rag_error *err) {
     return rag_asking_clarify(a, &a->near, &m, err);
 }
 
-static int step_gate(rag_asking *a, rag_error *err) {
+static int step_evidence(rag_asking *a, rag_error *err) {
     if (!a->found.n)
         return rag_asking_refuse(a, "nothing found", err);
-    rag_gate_features f;
-    int rc = rag_gate_measure(rag_buf_str(&a->question), &a->found, &f, err);
-    if (rc)
-        return rc;
-    a->probability = a->out->confidence = rag_gate_probability(&f);
-    if (a->probability < a->config->gate)
-        return rag_asking_refuse(a, "gate", err);
-    return 0;
-}
-
-static int step_evidence(rag_asking *a, rag_error *err) {
     a->passages = calloc(a->found.n, sizeof *a->passages);
     a->hit_of = calloc(a->found.n, sizeof *a->hit_of);
     if (!a->passages || !a->hit_of)
@@ -211,7 +200,13 @@ static int step_evidence(rag_asking *a, rag_error *err) {
     double floor = a->found.hits[0].score * PASSAGE_SHARE;
     for (size_t i = 0; i < a->found.n; i++) {
         const rag_index_hit *h = &a->found.hits[i];
+        bool contrary;
         if (i && h->score < floor)
+            continue;
+        int rc = rag_asking_contrary(a, h, &contrary, err);
+        if (rc)
+            return rc;
+        if (contrary)
             continue;
         a->hit_of[a->npassages] = i;
         a->passages[a->npassages++] = (rag_passage){.doc = h->doc,
@@ -226,6 +221,8 @@ static int step_evidence(rag_asking *a, rag_error *err) {
     rag_evidence_options opt = {.max_tokens =
                                     (size_t)a->config->evidence_tokens,
                                 .max_items = (size_t)a->config->evidence_items};
+    if (!a->npassages)
+        return rag_asking_refuse(a, "only opposites", err);
     int rc = rag_evidence_select(rag_buf_str(&a->question), a->passages,
                                  a->npassages, &opt, a->p->parts.sentences,
                                  &a->evidence, err);
@@ -235,6 +232,13 @@ static int step_evidence(rag_asking *a, rag_error *err) {
     if (!a->evidence.n)
         return rag_asking_refuse(a, "no evidence", err);
     return 0;
+}
+
+static int step_gate(rag_asking *a, rag_error *err) {
+    int rc = rag_asking_judge(a, NAN, NULL, err);
+    if (!rc && a->probability < a->config->gate)
+        rc = rag_asking_refuse(a, "gate", err);
+    return rc;
 }
 
 /* True when none of the evidence is in the question's language: the small
@@ -259,8 +263,8 @@ static int step_answer(rag_asking *a, rag_error *err) {
 
 static int run_steps(rag_asking *a, rag_error *err) {
     static int (*const steps[])(rag_asking *, rag_error *) = {
-        step_faq_exact, step_search,   step_faq_near,
-        step_gate,      step_evidence, step_answer};
+        step_faq_exact, step_search,      step_faq_near, step_evidence,
+        step_gate,      rag_asking_entry, step_answer};
     int rc = 0;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         if (rag_asking_cancelled(a))

@@ -32,7 +32,12 @@ typedef struct rag_pipeline_parts {
     rag_generator *generator; /* NULL: extracts only */
     rag_card *card; /* NULL with generator NULL */
     rag_sentences *sentences;
+    rag_gate *gate;
 } rag_pipeline_parts;
+
+/* What a gate is fitted for: encoder and way of asking; free with free(). */
+int rag_gate_name(const rag_encoder_info *encoder, const rag_card *card,
+                  char **out, rag_error *err);
 
 int rag_pipeline_open(const rag_pipeline_parts *parts, rag_config *config,
                       rag_pipeline **out, rag_error *err);
@@ -88,6 +93,8 @@ typedef struct rag_answer {
     char *warnings[RAG_WARNINGS_MAX]; /* owned */
     size_t nwarnings;
     double confidence; /* of the gate; NAN when it was not asked */
+    double features[RAG_GATE_FEATURES]; /* what it judged by */
+    size_t nfeatures; /* how many of them were measured */
     uint64_t generation; /* of the index */
     size_t prompt_tokens, tokens, dropped;
     char reason[160]; /* why refused or extracted, for logs */
@@ -117,6 +124,9 @@ void rag_answer_free(rag_answer *a);
 
 /* The answer as DESIGN's JSON; a new reference. */
 int rag_answer_json(const rag_answer *a, json_t **out, rag_error *err);
+/* Adds to an answer's JSON why it came out so: "reason", and "features" of
+ * the gate by name. */
+void rag_answer_explain(const rag_answer *a, json_t *answer);
 /* Its citations alone. */
 json_t *rag_answer_citations(const rag_answer *a);
 

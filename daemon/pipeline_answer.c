@@ -70,6 +70,14 @@ static void finish(rag_asking *a, rag_answer_status status, char *text) {
     a->done = true;
 }
 
+/* A quotation in another language is introduced in the question's. */
+static const char *foreign_lead_in(const rag_asking *a, const char *quote) {
+    const char *lang = quote ? rag_unicode_lang(quote, strlen(quote)) : "";
+    if (!*lang || strcmp(lang, a->lang) == 0)
+        return "";
+    return korean(a) ? "문서 원문은 다음과 같습니다: " : "The document says: ";
+}
+
 /* ---- sources ------------------------------------------------------------------------ */
 
 static int add_source(rag_asking *a, unsigned n, const rag_index_hit *h,
@@ -129,17 +137,49 @@ static int faq_quote(rag_asking *a, const char *text, size_t len, size_t *start,
     return rc;
 }
 
+/* The whole text of an entry (the hit may be one chunk of a long answer: the
+ * whole is approved), with its first sentences as the citation. */
+static int whole_entry(rag_asking *a, const rag_index_hit *hit, char **text,
+                       rag_error *err) {
+    size_t len = 0, start, end;
+    int rc = rag_index_text(a->index, hit->doc, 0, SIZE_MAX, text, &len, err);
+    if (!rc)
+        rc = faq_quote(a, *text, len, &start, &end, err);
+    if (!rc)
+        rc = add_source(a, 1, hit, start, end, *text + start, err);
+    if (rc) {
+        free(*text);
+        *text = NULL;
+    }
+    return rc;
+}
+
 int rag_asking_faq(rag_asking *a, const rag_index_hit *hit, rag_error *err) {
     char *text = NULL;
-    size_t len = 0, start, end;
-    /* The hit may be one chunk of a long answer: the whole is approved. */
-    int rc = rag_index_text(a->index, hit->doc, 0, SIZE_MAX, &text, &len, err);
-    if (rc || (rc = faq_quote(a, text, len, &start, &end, err)) ||
-        (rc = add_source(a, 1, hit, start, end, text + start, err))) {
-        free(text);
+    int rc = whole_entry(a, hit, &text, err);
+    if (!rc)
+        finish(a, RAG_ANSWER_FAQ, text);
+    return rc;
+}
+
+int rag_asking_quote_entry(rag_asking *a, const rag_index_hit *hit,
+                           rag_error *err) {
+    char *text = NULL;
+    rag_buf b;
+    rag_buf_init(&b, 0);
+    int rc = whole_entry(a, hit, &text, err);
+    if (!rc)
+        rc =
+            rag_buf_printf(&b, err, "%s%s [1]", foreign_lead_in(a, text), text);
+    free(text);
+    text = NULL;
+    if (!rc)
+        rc = rag_buf_steal(&b, &text, NULL, err);
+    rag_buf_free(&b);
+    if (rc)
         return rc;
-    }
-    finish(a, RAG_ANSWER_FAQ, text);
+    because(a, "approved entry found");
+    finish(a, RAG_ANSWER_EXTRACT, text);
     return 0;
 }
 
@@ -231,15 +271,6 @@ int rag_asking_grounded(rag_asking *a, rag_answer_status status,
     return 0;
 }
 
-/* An extract in another language is introduced in the question's. */
-static const char *lead_in(const rag_asking *a, const rag_grounding *g) {
-    const char *s = g->ncitations ? g->citations[0].quote : g->answer;
-    const char *lang = s ? rag_unicode_lang(s, strlen(s)) : "";
-    if (!*lang || strcmp(lang, a->lang) == 0)
-        return "";
-    return korean(a) ? "문서 원문은 다음과 같습니다: " : "The document says: ";
-}
-
 int rag_asking_extract(rag_asking *a, const char *reason, rag_error *err) {
     rag_grounding g = {0};
     int rc =
@@ -249,8 +280,10 @@ int rag_asking_extract(rag_asking *a, const char *reason, rag_error *err) {
         rc = rag_asking_refuse(a, "no extract", err);
     else if (!rc) {
         because(a, reason);
-        rc =
-            rag_asking_grounded(a, RAG_ANSWER_EXTRACT, lead_in(a, &g), &g, err);
+        rc = rag_asking_grounded(
+            a, RAG_ANSWER_EXTRACT,
+            foreign_lead_in(a, g.ncitations ? g.citations[0].quote : g.answer),
+            &g, err);
     }
     rag_grounding_free(&g);
     return rc;

@@ -96,11 +96,11 @@ static int ground(speaking *s, const char *text, rag_grounding *g) {
                             a->p->parts.sentences, g, &s->err);
 }
 
-/* Whether the model's doubt leaves the evidence likely enough. */
-static bool trusted(speaking *s) {
-    double joined = rag_gate_join(s->a->probability, s->gen->refusal_logprob);
-    s->a->out->confidence = joined;
-    return isnan(joined) || joined >= s->a->config->gate;
+/* Whether what the model said, and how much it doubted, leaves the evidence
+ * likely enough. */
+static bool trusted(speaking *s, const rag_grounding *g) {
+    return rag_asking_judge(s->a, s->gen->refusal_logprob, g, &s->err) == 0 &&
+           s->a->probability >= s->a->config->gate;
 }
 
 /* Releases g's text beyond what is out already, when it goes on from it.
@@ -147,7 +147,8 @@ static void release_sentences(speaking *s) {
     char *text = NULL;
     rag_grounding g = {0};
     if (rag_str_dup_n(s->raw.data, end, &text, &s->err) == 0 &&
-        ground(s, text, &g) == 0 && g.verdict == RAG_GROUND_OK && trusted(s))
+        ground(s, text, &g) == 0 && g.verdict == RAG_GROUND_OK &&
+        trusted(s, &g))
         release(s, &g);
     rag_grounding_free(&g);
     free(text);
@@ -188,7 +189,8 @@ static int settle(speaking *s, rag_error *err) {
             *err = s->err;
         goto out;
     }
-    bool trust = trusted(s);
+    double before = a->probability;
+    bool trust = trusted(s, &g);
     if (s->released) {
         /* The rest must pass and go on from it, or it is left out. */
         if (g.verdict != RAG_GROUND_OK || !release(s, &g)) {
@@ -197,7 +199,7 @@ static int settle(speaking *s, rag_error *err) {
         }
         rc = rag_asking_grounded(a, RAG_ANSWERED, "", &s->kept, err);
     } else if (g.verdict == RAG_GROUND_REFUSED) {
-        if (a->probability >= OVERRULE)
+        if (before >= OVERRULE)
             rc = rag_asking_extract(a, "refused by the model", err);
         else
             rc = rag_asking_refuse(a, "model", err);

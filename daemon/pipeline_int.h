@@ -5,7 +5,6 @@
 #define RAG_DAEMON_PIPELINE_INT_H
 
 #include "daemon/faq.h"
-#include "daemon/gate.h"
 #include "daemon/pipeline.h"
 
 #include "base/buf.h"
@@ -50,6 +49,9 @@ int rag_pipeline_encode(rag_pipeline *p, const char *s, size_t n, float **out,
 
 /* pipeline_answer.c: the ends a question can come to. */
 int rag_asking_faq(rag_asking *a, const rag_index_hit *hit, rag_error *err);
+/* The whole of an entry that was found, not asked for: an extract. */
+int rag_asking_quote_entry(rag_asking *a, const rag_index_hit *hit,
+                           rag_error *err);
 int rag_asking_clarify(rag_asking *a, const rag_index_result *r,
                        const rag_faq_match *m, rag_error *err);
 int rag_asking_refuse(rag_asking *a, const char *reason, rag_error *err);
@@ -61,6 +63,19 @@ void rag_asking_warn(rag_asking *a, const char *fmt, ...) RAG_PRINTF(2, 3);
 /* Gives text to the one who waits, and notes when. */
 void rag_asking_say(rag_asking *a, const char *s, size_t n);
 bool rag_asking_cancelled(const rag_asking *a);
+
+/*
+ * pipeline_gate.c: how likely the evidence answers, into probability and
+ * out->confidence. grounding NULL: before the generator has spoken.
+ */
+int rag_asking_judge(rag_asking *a, double refusal_logprob,
+                     const rag_grounding *grounding, rag_error *err);
+
+/* pipeline_entry.c: an entry that was found answers; done when it did. */
+int rag_asking_entry(rag_asking *a, rag_error *err);
+/* Whether hit is an entry whose question is the opposite of what is asked. */
+int rag_asking_contrary(rag_asking *a, const rag_index_hit *hit,
+                        bool *contrary, rag_error *err);
 
 /* pipeline_generate.c: prompt, generator, grounding while it streams. */
 int rag_asking_generate(rag_asking *a, rag_error *err);

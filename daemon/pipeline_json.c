@@ -68,6 +68,15 @@ int rag_answer_json(const rag_answer *a, json_t **out, rag_error *err) {
     return done(v, out, err);
 }
 
+void rag_answer_explain(const rag_answer *a, json_t *answer) {
+    json_t *features = json_object();
+    for (size_t i = 0; i < a->nfeatures; i++)
+        json_object_set_new(features, rag_gate_feature_names[i],
+                            number_or_null(a->features[i]));
+    json_object_set_new(answer, "features", features);
+    json_object_set_new(answer, "reason", json_string(a->reason));
+}
+
 static json_t *hit_json(const rag_index_hit *h, bool explain) {
     json_t *v = json_pack(
         "{ss ss ss sI sI sI ss sf sf so}", "doc", h->doc ? h->doc : "", "title",
