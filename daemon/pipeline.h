@@ -22,6 +22,8 @@
 #include <stdint.h>
 
 #define RAG_QUESTION_MAX 4000 /* bytes, after cleaning */
+#define RAG_ANSWER_ID_MAX 13 /* 12 characters and NUL */
+#define RAG_ANSWER_CODE_MAX 8 /* "7K3-M9Q" and NUL */
 
 typedef struct rag_pipeline rag_pipeline;
 
@@ -98,6 +100,13 @@ typedef struct rag_answer {
     uint64_t generation; /* of the index */
     size_t prompt_tokens, tokens, dropped;
     char reason[160]; /* why refused or extracted, for logs */
+    char id[RAG_ANSWER_ID_MAX]; /* "" without a desk */
+    char code[RAG_ANSWER_CODE_MAX]; /* hand-off code of a refusal, else "" */
+    char *said; /* owned: the question as it was typed, when a conversation
+                   * rewrote it into `question`; else NULL */
+    char *masked; /* owned: question without personal data, for logs; NULL
+                   * without a desk */
+    int64_t entry_version; /* of the desk's entry that answered; 0 none */
 } rag_answer;
 
 typedef struct rag_ask {
@@ -110,6 +119,8 @@ typedef struct rag_ask {
     /* Nonzero: nobody waits any more. May be NULL. */
     int (*cancelled)(void *user);
     void *user;
+    const char *session; /* names a conversation; NULL: a question alone */
+    bool unrecorded; /* a rehearsal: nothing is stored or queued */
 } rag_ask;
 
 /*

@@ -252,6 +252,12 @@ void rag_desk_audits_free(rag_desk_audits *a);
 int rag_deskdb_audit(rag_deskdb *db, const char *subject, size_t limit,
                      rag_desk_audits *out, rag_error *err);
 
+/* The id of the one exchange that begins with prefix (six characters or more:
+ * a hand-off code); free with free(). RAG_E_NOTFOUND, RAG_E_CONFLICT when
+ * several do. */
+int rag_deskdb_find(rag_deskdb *db, const char *prefix, char **id,
+                    rag_error *err);
+
 typedef struct rag_desk_verdict {
     bool whole;
     int64_t records, erased;

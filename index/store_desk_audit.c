@@ -233,6 +233,46 @@ int rag_deskdb_audit(rag_deskdb *db, const char *subject, size_t limit,
     return rc;
 }
 
+int rag_deskdb_find(rag_deskdb *db, const char *prefix, char **id,
+                    rag_error *err) {
+    bool row;
+    *id = NULL;
+    if (strlen(prefix) < 6)
+        return rag_error_set(err, RAG_E_NOTFOUND,
+                             "\"%s\" is neither an id nor a code", prefix);
+    pthread_mutex_lock(&db->r.lock);
+    sqlite3_stmt *st = rag_desk_prepare(
+        &db->r,
+        "SELECT subject FROM audit WHERE kind='ask' AND subject>=?1 AND"
+        " subject<?1||'~' LIMIT 2",
+        err);
+    int rc = st ? 0 : rag_desk_finish(&db->r, NULL, err);
+    for (int i = 0; i < 2 && !rc; i++) {
+        if (!i)
+            rag_desk_bind_str(st, 1, prefix);
+        rc = rag_desk_step(&db->r, st, &row, err);
+        if (!rc && !row && !i)
+            rc = rag_error_set(err, RAG_E_NOTFOUND,
+                               "no answer with the id or code \"%s\" is "
+                               "recorded",
+                               prefix);
+        else if (!rc && row && i)
+            rc = rag_error_set(err, RAG_E_CONFLICT,
+                               "several answers have the code \"%s\": give "
+                               "the whole id",
+                               prefix);
+        else if (!rc && row)
+            rc = rag_desk_text(&db->r, st, 0, RAG_DESK_ID_MAX, false, id, err);
+    }
+    sqlite3_finalize(st);
+    pthread_mutex_unlock(&db->r.lock);
+    if (rc) {
+        free(*id);
+        *id = NULL;
+    }
+    return rc;
+}
+
 /* ---- verifying ----------------------------------------------------------- */
 
 typedef struct walk {
