@@ -1,0 +1,60 @@
+/*
+ * fuzz_tokenizer.c - any bytes as text for both tokenizers, and as a
+ * normaliser's table: ids stay inside the vocabulary, and every step of the
+ * normaliser takes at least a byte and no more than there are.
+ */
+#include "embed/tokenizer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DATA RAG_SOURCE_DIR "/tests/data/embed/"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool good) {
+    if (!good) {
+        abort();
+    }
+}
+
+static rag_tokenizer *open_one(const char *path) {
+    rag_gguf *g;
+    rag_tokenizer *t;
+    rag_error err;
+    if (rag_gguf_open(path, &g, &err) != 0 ||
+        rag_tokenizer_open(g, NULL, &t, &err) != 0) {
+        (void)fprintf(stderr, "%s\n", err.message);
+        abort();
+    }
+    return t; /* for the life of the program */
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static rag_tokenizer *both[2];
+    const char *s = (const char *)data, *out;
+    rag_charsmap map;
+    size_t len;
+    if (!both[0]) {
+        both[0] = open_one(DATA "tiny-unigram.gguf");
+        both[1] = open_one(DATA "tiny-wordpiece.gguf");
+    }
+    for (int i = 0; i < 2; i++) {
+        rag_ids ids = {0};
+        check(rag_tokenizer_encode(both[i], s, size, true, SIZE_MAX, &ids,
+                                   NULL) == 0);
+        check(ids.n >= 2);
+        for (size_t j = 0; j < ids.n; j++) {
+            check(ids.v[j] >= 0 && ids.v[j] < rag_tokenizer_vocab(both[i]));
+        }
+        rag_ids_free(&ids);
+    }
+    if (rag_charsmap_open(data, size, "fuzz", &map, NULL) == 0) {
+        for (size_t i = 0; i < size;) {
+            size_t n = rag_charsmap_next(&map, s + i, size - i, &out, &len);
+            check(n >= 1 && n <= size - i);
+            i += n;
+        }
+    }
+    return 0;
+}
