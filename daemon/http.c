@@ -30,6 +30,9 @@
 #define STALL_SECONDS 30 /* neither side moves a byte for so long */
 #define KEEPALIVE_MS 60000.0 /* between requests of one connection */
 #define STREAM_BLOCK 4096
+/* A refused upload up to this size is read and thrown away, so that its
+ * sender gets to read the refusal. */
+#define DISCARD_MAX (16L << 20)
 
 /* A connection, from accept to close. */
 typedef struct peer {
@@ -44,7 +47,6 @@ typedef struct door {
     struct rag_server *server;
     struct MHD_Daemon *mhd;
     bool tcp;
-    int quiet_fd; /* after quiescing; -1 */
 } door;
 
 struct rag_server {
@@ -268,6 +270,11 @@ static const struct {
     {"/v1/chat/completions", RAG_EP_CHAT, true},
     {"/v1/embeddings", RAG_EP_EMBEDDINGS, true},
     {"/v1/models", RAG_EP_MODELS, false},
+    {"/v1/feedback", RAG_EP_FEEDBACK, true},
+    {"/v1/faq", RAG_EP_FAQ, true},
+    {"/v1/queue", RAG_EP_QUEUE, true},
+    {"/v1/audit", RAG_EP_AUDIT, true},
+    {"/v1/replay", RAG_EP_REPLAY, true},
 };
 
 bool rag_server_token_equal(const char *a, const char *b) {
@@ -288,6 +295,17 @@ static bool allowed(const door *d, struct MHD_Connection *c,
                                                 MHD_HTTP_HEADER_AUTHORIZATION);
     return h && d->server->token && strncasecmp(h, "Bearer ", 7) == 0 &&
            rag_server_token_equal(h + 7, d->server->token);
+}
+
+/* Who may ask over the network may not therefore change what is answered or
+ * read what others asked. */
+static bool desk_allowed(const door *d, rag_endpoint endpoint) {
+    if (!d->tcp || endpoint < RAG_EP_FAQ || endpoint == RAG_EP_NONE)
+        return true;
+    rag_config *c = rag_pipeline_config(d->server->opt.pipeline);
+    bool yes = c->desk_tcp;
+    rag_config_unref(c);
+    return yes;
 }
 
 static const char *header(struct MHD_Connection *c, const char *name) {
@@ -324,16 +342,20 @@ static void look_at_head(door *d, struct MHD_Connection *c, rag_job *j,
     if (!allowed(d, c, j->endpoint))
         rag_job_error_as(j, MHD_HTTP_UNAUTHORIZED, "unauthorized",
                          "the bearer token is missing or wrong");
+    else if (!desk_allowed(d, j->endpoint))
+        rag_job_error_as(j, MHD_HTTP_FORBIDDEN, "permission",
+                         "the desk is not served over TCP (setting desk.tcp)");
     else if (j->endpoint == RAG_EP_NONE)
         rag_job_error_as(j, MHD_HTTP_NOT_FOUND, "not_found",
                          "there is no such path");
     else if (post ? strcmp(method, "POST") != 0 : !get)
         rag_job_error_as(j, MHD_HTTP_METHOD_NOT_ALLOWED, "method",
                          post ? "this path wants POST" : "this path wants GET");
-    else if ((size_t)length > limit)
+    else if ((size_t)length > limit) {
+        j->too_large = length > DISCARD_MAX;
         rag_job_error_as(j, MHD_HTTP_CONTENT_TOO_LARGE, "limit",
                          "the request's body is too large");
-    else if (atomic_load(&d->server->draining))
+    } else if (atomic_load(&d->server->draining))
         rag_job_error_as(j, MHD_HTTP_SERVICE_UNAVAILABLE, "stopping",
                          "the daemon is stopping");
 }
@@ -406,21 +428,21 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c,
         if (l)
             l->used = true;
         look_at_head(d, c, j, url, method);
-        /* A refused upload is not read: the response ends the connection. */
-        if (j->status && strcmp(method, "GET") != 0)
-            return answer(c, j);
-        return MHD_YES;
+        bool waits = *header(c, MHD_HTTP_HEADER_EXPECT) != '\0';
+        return j->status && (waits || j->too_large) ? answer(c, j) : MHD_YES;
     }
     if (*size) {
         rag_error err = {0};
         if (!j->status && rag_buf_append(&j->body, data, *size, &err)) {
-            j->too_large = true;
             rag_buf_free(&j->body);
             rag_job_error_as(j, MHD_HTTP_CONTENT_TOO_LARGE, "limit",
                              "the request's body is too large");
         }
+        j->received += *size;
         *size = 0;
-        return MHD_YES;
+        /* Nobody sends that much by mistake. */
+        return j->received > (size_t)DISCARD_MAX + j->body.max ? MHD_NO
+                                                               : MHD_YES;
     }
     expect(s, peer_of(c), 0, 0);
     if (j->status)
@@ -518,7 +540,6 @@ static int open_door(rag_server *s, rag_listener *l, rag_error *err) {
     door *d = &s->doors[s->ndoors];
     d->server = s;
     d->tcp = l->tcp;
-    d->quiet_fd = -1;
     d->mhd = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
             MHD_USE_ERROR_LOG,
@@ -579,8 +600,12 @@ bool rag_server_drain(rag_server *s, double limit_ms) {
     double until = rag_clock_ms() + limit_ms;
     if (atomic_exchange(&s->draining, true))
         return true;
-    for (size_t i = 0; i < s->ndoors; i++)
-        s->doors[i].quiet_fd = MHD_quiesce_daemon(s->doors[i].mhd);
+    /* Closed at once, or the kernel would go on accepting for us. */
+    for (size_t i = 0; i < s->ndoors; i++) {
+        int fd = MHD_quiesce_daemon(s->doors[i].mhd);
+        if (fd >= 0)
+            close(fd);
+    }
     if (wait_jobs(s, until))
         return true;
     rag_queue_stop(s->queue);
@@ -595,11 +620,8 @@ void rag_server_close(rag_server *s) {
         return;
     rag_server_drain(s, 0);
     rag_queue_close(s->queue);
-    for (size_t i = 0; i < s->ndoors; i++) {
+    for (size_t i = 0; i < s->ndoors; i++)
         MHD_stop_daemon(s->doors[i].mhd);
-        if (s->doors[i].quiet_fd >= 0)
-            close(s->doors[i].quiet_fd);
-    }
     pthread_cond_destroy(&s->over);
     pthread_mutex_destroy(&s->lock);
     free(s->token);

@@ -27,7 +27,8 @@ typedef struct rag_job {
     rag_server *server;
     rag_endpoint endpoint;
     bool stream; /* the client accepts server-sent events */
-    bool too_large, truncated;
+    bool too_large; /* by its own word: not even read */
+    size_t received;
     rag_buf body;
     unsigned long id;
     double started_ms;
