@@ -98,6 +98,15 @@ static const key KEYS[] = {
     {"answer.gate", KEY_NUM, AT(gate), "0.35", 0, 1, LIVE},
     {"answer.gate_file", KEY_PATH, AT(gate_file), "", 0, 0, FIXED},
 
+    {"desk.enabled", KEY_BOOL, AT(desk_on), "yes", 0, 0, FIXED},
+    {"desk.record", KEY_BOOL, AT(desk_record), "yes", 0, 0, FIXED},
+    {"desk.two_persons", KEY_BOOL, AT(desk_two_persons), "no", 0, 0, FIXED},
+    {"desk.tcp", KEY_BOOL, AT(desk_tcp), "no", 0, 0, LIVE},
+
+    {"privacy.mask", KEY_STR, AT(mask), "default", 0, 160, FIXED},
+    {"privacy.keep", KEY_STR, AT(mask_keep), "none", 0, 160, FIXED},
+    {"privacy.remote", KEY_BOOL, AT(mask_remote), "yes", 0, 0, LIVE},
+
     {"log.level", KEY_STR, AT(log_level), "info", 0, 8, LIVE},
     {"log.format", KEY_STR, AT(log_format), "text", 0, 8, LIVE},
     {"log.questions", KEY_BOOL, AT(log_questions), "no", 0, 0, LIVE},

@@ -66,6 +66,14 @@ typedef struct rag_config {
     double faq_cosine; /* a near match needs at least this */
     double gate; /* evidence below this probability is refused */
     char *gate_file; /* a gate of one's own; "" the built-in one */
+    /* [desk] */
+    bool desk_on;
+    bool desk_record; /* exchanges are stored (masked) */
+    bool desk_two_persons; /* an entry's author may not approve it */
+    bool desk_tcp; /* the desk's requests over TCP too */
+    /* [privacy] */
+    char *mask, *mask_keep; /* kinds of personal data, base/pii.h */
+    bool mask_remote; /* questions are masked before a remote model */
     /* [log] */
     char *log_level, *log_format;
     bool log_questions;

@@ -6,6 +6,7 @@
  * the reverse. Main thread only.
  */
 #include "daemon/daemon.h"
+#include "daemon/desk.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -34,6 +35,7 @@ struct rag_daemon {
     rag_gate *gate;
     rag_card *card;
     rag_generator *generator;
+    rag_desk *desk;
     char *run_dir;
     rag_pipeline *pipeline;
     rag_server *server;
@@ -215,6 +217,21 @@ static int start_store(rag_daemon *d, rag_error *err) {
     return rc ? rc : rag_serving_watch(d->store, err);
 }
 
+static int start_desk(rag_daemon *d, rag_error *err) {
+    rag_config *c = d->config;
+    rag_desk_options opt = {.dir = c->data,
+                            .encoder = d->encoder,
+                            .contact = c->contact,
+                            .two_persons = c->desk_two_persons,
+                            .record = c->desk_record};
+    if (!c->desk_on)
+        return 0;
+    int rc = rag_pii_kinds_parse(c->mask, &opt.mask, err);
+    if (!rc)
+        rc = rag_pii_kinds_parse(c->mask_keep, &opt.keep, err);
+    return rc ? rc : rag_desk_open(&opt, &d->desk, err);
+}
+
 static int start_card(rag_daemon *d, rag_error *err) {
     rag_config *c = d->config;
     if (*c->card)
@@ -277,7 +294,8 @@ static int start_server(rag_daemon *d, rag_error *err) {
                                 .generator = d->generator,
                                 .card = d->card,
                                 .sentences = d->sentences,
-                                .gate = d->gate};
+                                .gate = d->gate,
+                                .desk = d->desk};
     char *token = NULL;
     int rc = rag_pipeline_open(&parts, c, &d->pipeline, err);
     if (rc || (rc = read_secret(c->token_file, &token, err)))
@@ -297,9 +315,10 @@ int rag_daemon_start(rag_config *config, rag_daemon **out, rag_error *err) {
     static const struct {
         const char *name;
         int (*fn)(rag_daemon *, rag_error *);
-    } steps[] = {{"sockets", start_sockets}, {"encoder", start_encoder},
-                 {"store", start_store},     {"generator", start_generator},
-                 {"gate", start_gate},       {"server", start_server}};
+    } steps[] = {{"sockets", start_sockets},     {"encoder", start_encoder},
+                 {"store", start_store},         {"desk", start_desk},
+                 {"generator", start_generator}, {"gate", start_gate},
+                 {"server", start_server}};
     *out = NULL;
     rag_daemon *d = calloc(1, sizeof *d);
     if (!d)
@@ -343,6 +362,7 @@ void rag_daemon_stop(rag_daemon *d) {
     }
     rag_server_close(d->server);
     rag_pipeline_close(d->pipeline);
+    rag_desk_close(d->desk);
     rag_generator_close(d->generator);
     rag_card_free(d->card);
     remove_run_dir(d->run_dir);

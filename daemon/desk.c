@@ -10,6 +10,7 @@
 #include "daemon/desk_int.h"
 
 #include "daemon/faq.h"
+#include "daemon/followup.h"
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -168,6 +169,22 @@ void rag_desk_code(const char *id, char out[RAG_ANSWER_CODE_MAX]) {
         out[n++] = (char)toupper((unsigned char)id[i]);
     }
     out[n] = '\0';
+}
+
+int rag_desk_code_line(const char *lang, const char *code, rag_buf *out,
+                       rag_error *err) {
+    return rag_buf_printf(out, err,
+                          strcmp(lang, "ko") == 0 ? " (상담 코드: %s)"
+                                                  : " (Reference: %s)",
+                          code);
+}
+
+struct rag_conversations *rag_desk_conversations(rag_desk *d) {
+    return d ? d->conversations : NULL;
+}
+
+int64_t rag_desk_hit_version(const rag_index_hit *hit) {
+    return hit->chunk < 0 ? -hit->chunk : 0;
 }
 
 int rag_desk_resolve(rag_desk *d, const char *said, char **id, rag_error *err) {
@@ -449,6 +466,8 @@ int rag_desk_open(const rag_desk_options *opt, rag_desk **out, rag_error *err) {
     if (!rc)
         rc = read_contact(d, opt->contact, err);
     if (!rc)
+        rc = rag_conversations_open(&d->conversations, err);
+    if (!rc)
         rc = open_db(d, opt->dir, err);
     if (!rc) {
         rag_deskdb_set_apart(d->db, apart, NULL);
@@ -480,6 +499,7 @@ void rag_desk_close(rag_desk *d) {
     rag_desk_live_unref(d->live);
     rag_deskdb_close(d->db);
     rag_pii_close(d->pii);
+    rag_conversations_close(d->conversations);
     pthread_cond_destroy(&d->wake);
     pthread_cond_destroy(&d->space);
     pthread_cond_destroy(&d->idle);

@@ -42,6 +42,10 @@ void rag_desk_new_id(char out[RAG_ANSWER_ID_MAX]);
 /* The hand-off code of an id, "7K3-M9Q": its first six characters. */
 void rag_desk_code(const char *id, char out[RAG_ANSWER_CODE_MAX]);
 
+/* " (Reference: 7K3-M9Q)" as it stands behind a refusal. */
+int rag_desk_code_line(const char *lang, const char *code, rag_buf *out,
+                       rag_error *err);
+
 /* True when the desk has live entries. */
 bool rag_desk_answers(rag_desk *d);
 /* Takes hidden entries out of r; _exact and _near also append the desk's. */
@@ -50,11 +54,17 @@ int rag_desk_exact(rag_desk *d, const char *key, size_t len,
                    const char *collection, rag_index_result *r, rag_error *err);
 int rag_desk_near(rag_desk *d, const float *vector, const char *collection,
                   double least, rag_index_result *r, rag_error *err);
+/* The version of the desk's entry that a hit is; 0: it is the store's. The
+ * desk's hits carry it negated in `chunk`. */
+int64_t rag_desk_hit_version(const rag_index_hit *hit);
 /* Live version of the desk's entry; 0: it is not the desk's. */
 int64_t rag_desk_version(rag_desk *d, const char *id);
 
 /* Masks; without a desk, or when that fails, "[withheld]" alone. */
 void rag_desk_mask(rag_desk *d, const char *s, size_t n, rag_buf *out);
+
+/* Conversations named by clients; NULL without a desk. */
+struct rag_conversations *rag_desk_conversations(rag_desk *d);
 
 typedef struct rag_desk_asked {
     const char *question; /* cleaned, as answered */

@@ -60,6 +60,25 @@ static json_t *evidence_json(const rag_answer *a) {
     return list;
 }
 
+/* The answer as it is compared later: without the code of this one asking. */
+static json_t *answer_json(rag_desk *d, const rag_answer *a) {
+    rag_buf line, text;
+    const char *at;
+    rag_buf_init(&line, 0);
+    rag_buf_init(&text, 0);
+    const char *s = a->text ? a->text : "";
+    if (*a->code && !rag_desk_code_line(a->lang, a->code, &line, NULL) &&
+        (at = strstr(s, rag_buf_str(&line)))) {
+        rag_buf_append(&text, s, (size_t)(at - s), NULL);
+        rag_buf_append_str(&text, at + line.len, NULL);
+        s = rag_buf_str(&text);
+    }
+    json_t *v = masked(d, s);
+    rag_buf_free(&line);
+    rag_buf_free(&text);
+    return v;
+}
+
 int rag_desk_body(rag_desk *d, const rag_desk_asked *asked, const rag_answer *a,
                   json_t **out, rag_error *err) {
     json_t *choices = json_array();
@@ -78,7 +97,7 @@ int rag_desk_body(rag_desk *d, const rag_desk_asked *asked, const rag_answer *a,
         masked(d, asked->question), "lang", a->lang ? a->lang : "",
         "collection", asked->collection ? asked->collection : "", "session",
         asked->session ? asked->session : "", "status",
-        rag_answer_status_name(a->status), "answer", masked(d, a->text),
+        rag_answer_status_name(a->status), "answer", answer_json(d, a),
         "reason", a->reason, "entry", entry, "evidence", evidence_json(a),
         "choices", choices, "versions", versions, "ms",
         isnan(a->ms.total) ? json_null() : json_real(round(a->ms.total)));

@@ -29,6 +29,7 @@ struct rag_desk {
     const char *allow[RAG_DESK_ALLOW_MAX + 1];
     unsigned mask, keep;
     bool two_persons, record;
+    struct rag_conversations *conversations;
 
     pthread_mutex_t live_lock;
     rag_desk_live *live; /* replaced whole; readers take a reference */

@@ -4,6 +4,7 @@
  * Runs on workers; knows jobs and the pipeline, not libmicrohttpd. The
  * OpenAI-compatible endpoints are in http_openai.c.
  */
+#include "daemon/desk.h"
 #include "daemon/http_int.h"
 
 #include "base/clock.h"
@@ -30,6 +31,10 @@ int rag_http_status(const rag_error *err, const char **code) {
         return 413;
     case RAG_E_NOTFOUND:
         return 404;
+    case RAG_E_CONFLICT:
+        return 409;
+    case RAG_E_PERMISSION:
+        return 403;
     case RAG_E_NOINPUT:
         *code = "no_index";
         return 503;
@@ -120,15 +125,29 @@ static void log_ask(rag_job *j, const rag_answer *a, const char *question) {
     rag_hash_hex(&h, hex);
     hex[16] = '\0'; /* enough to tell questions apart in a log */
     const char *chunk = a->nsources ? a->sources[0].doc : "";
+    bool plain = c->log_questions;
+    const char *said = !plain ? hex : a->masked ? a->masked : question;
     rag_log(RAG_LOG_INFO, "ask.done", RAG_I("id", j->id),
-            RAG_S(c->log_questions ? "question" : "hash",
-                  c->log_questions ? question : hex),
+            RAG_S("exchange", a->id), RAG_S(plain ? "question" : "hash", said),
             RAG_S("status", rag_answer_status_name(a->status)),
             RAG_S("reason", a->reason), RAG_S("doc", chunk ? chunk : ""),
             RAG_D("confidence", isnan(a->confidence) ? -1 : a->confidence),
             RAG_I("generation", a->generation), RAG_I("tokens", a->tokens),
             RAG_D("ms", a->ms.total));
     rag_config_unref(c);
+}
+
+static int run_ask(rag_job *j, rag_ask *ask, rag_answer *out, rag_error *err) {
+    ask->cancelled = cancelled;
+    ask->user = j;
+    int rc = rag_pipeline_ask(rag_job_pipeline(j), ask, out, err);
+    if (rc == RAG_E_CANCELLED)
+        atomic_fetch_add(&rag_job_metrics(j)->cancelled, 1);
+    if (!rc) {
+        rag_metrics_ask(rag_job_metrics(j), out);
+        log_ask(j, out, out->question);
+    }
+    return rc;
 }
 
 int rag_api_ask(rag_job *j, const char *question, size_t len,
@@ -138,17 +157,8 @@ int rag_api_ask(rag_job *j, const char *question, size_t len,
     rag_ask ask = {.question = question,
                    .len = len,
                    .collection = collection,
-                   .on_text = on_text,
-                   .cancelled = cancelled,
-                   .user = j};
-    int rc = rag_pipeline_ask(rag_job_pipeline(j), &ask, out, err);
-    if (rc == RAG_E_CANCELLED)
-        atomic_fetch_add(&rag_job_metrics(j)->cancelled, 1);
-    if (!rc) {
-        rag_metrics_ask(rag_job_metrics(j), out);
-        log_ask(j, out, out->question);
-    }
-    return rc;
+                   .on_text = on_text};
+    return run_ask(j, &ask, out, err);
 }
 
 static void stream_text(void *user, const char *s, size_t n) {
@@ -176,11 +186,12 @@ static void ask_stream_end(rag_job *j, int rc, const rag_answer *a,
 static void api_ask(rag_job *j, json_t *body) {
     rag_error err = {0};
     rag_answer a = {0};
-    const char *question = NULL, *collection = NULL;
+    const char *question = NULL, *collection = NULL, *session = NULL;
     bool stream = j->stream, explain = false;
     int rc;
     if (!(rc = rag_json_str(body, "question", NULL, &question, &err)) &&
-        !(rc = rag_json_str(body, "collection", NULL, &collection, &err)))
+        !(rc = rag_json_str(body, "collection", NULL, &collection, &err)) &&
+        !(rc = rag_json_str(body, "session", NULL, &session, &err)))
         rc = rag_json_bool(body, "stream", stream, &stream, &err);
     if (!rc)
         rc = rag_json_bool(body, "explain", false, &explain, &err);
@@ -190,8 +201,12 @@ static void api_ask(rag_job *j, json_t *body) {
         rag_job_error(j, &err);
         return;
     }
-    rc = rag_api_ask(j, question, strlen(question), collection,
-                     stream ? stream_text : NULL, &a, &err);
+    rag_ask ask = {.question = question,
+                   .len = strlen(question),
+                   .collection = collection,
+                   .session = session,
+                   .on_text = stream ? stream_text : NULL};
+    rc = run_ask(j, &ask, &a, &err);
     pthread_mutex_lock(&j->lock);
     bool begun = j->streaming;
     pthread_mutex_unlock(&j->lock);
@@ -257,6 +272,23 @@ out:
     else
         rag_job_json(j, 200, v);
     rag_found_free(&found);
+}
+
+/* ---- the desk ------------------------------------------------------------------------------ */
+
+static void api_desk(rag_job *j, json_t *body) {
+    rag_error err = {0};
+    json_t *v = NULL;
+    const char *path = j->endpoint == RAG_EP_FEEDBACK ? "/v1/feedback"
+                       : j->endpoint == RAG_EP_FAQ    ? "/v1/faq"
+                       : j->endpoint == RAG_EP_QUEUE  ? "/v1/queue"
+                       : j->endpoint == RAG_EP_AUDIT  ? "/v1/audit"
+                                                      : "/v1/replay";
+    rag_pipeline *p = rag_job_pipeline(j);
+    if (rag_desk_call(rag_pipeline_uses(p)->desk, p, path, body, &v, &err))
+        rag_job_error(j, &err);
+    else
+        rag_job_json(j, 200, v);
 }
 
 /* ---- state ------------------------------------------------------------------------------------ */
@@ -331,6 +363,13 @@ void rag_api_run(rag_job *j) {
         break;
     case RAG_EP_MODELS:
         rag_api_models(j);
+        break;
+    case RAG_EP_FEEDBACK:
+    case RAG_EP_FAQ:
+    case RAG_EP_QUEUE:
+    case RAG_EP_AUDIT:
+    case RAG_EP_REPLAY:
+        with_body(j, api_desk);
         break;
     case RAG_EP_NONE:
         rag_job_error_as(j, 404, "not_found", "there is no such path");

@@ -14,8 +14,9 @@ static const double BUCKETS[RAG_METRICS_BUCKETS] = {
 
 const char *rag_endpoint_name(rag_endpoint e) {
     static const char *const names[RAG_ENDPOINTS] = {
-        "ask",  "search",     "status", "healthz", "metrics",
-        "chat", "embeddings", "models", "none"};
+        "ask",   "search",     "status", "healthz",  "metrics",
+        "chat",  "embeddings", "models", "feedback", "faq",
+        "queue", "audit",      "replay", "none"};
     return (unsigned)e < RAG_ENDPOINTS ? names[e] : "none";
 }
 

@@ -21,9 +21,14 @@ typedef enum rag_endpoint {
     RAG_EP_CHAT,
     RAG_EP_EMBEDDINGS,
     RAG_EP_MODELS,
+    RAG_EP_FEEDBACK,
+    RAG_EP_FAQ, /* from here on: the desk's, see daemon/desk.h */
+    RAG_EP_QUEUE,
+    RAG_EP_AUDIT,
+    RAG_EP_REPLAY,
     RAG_EP_NONE /* no such path */
 } rag_endpoint;
-#define RAG_ENDPOINTS 9
+#define RAG_ENDPOINTS 14
 
 #define RAG_METRICS_BUCKETS 12
 

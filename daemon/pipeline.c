@@ -4,6 +4,7 @@
  * The order of steps is DESIGN's "Asking"; each step either completes the
  * answer (done) or leaves it to the next. Called by the workers of http.
  */
+#include "daemon/desk.h"
 #include "daemon/pipeline_int.h"
 
 #include "base/clock.h"
@@ -127,10 +128,13 @@ static int step_faq_exact(rag_asking *a, rag_error *err) {
     rag_buf_init(&key, 0);
     double started = rag_clock_ms();
     int rc = rag_terms_key(a->question.data, a->question.len, &key, err);
-    if (!rc && key.len)
+    if (!rc && key.len && a->index)
         rc = rag_index_faq_exact(a->index, rag_buf_str(&key), key.len,
                                  a->ask->collection, 0, FAQ_EXACT_MAX,
                                  &a->exact, err);
+    if (!rc && key.len)
+        rc = rag_desk_exact(a->p->parts.desk, rag_buf_str(&key), key.len,
+                            a->ask->collection, &a->exact, err);
     rag_buf_free(&key);
     a->out->ms.search = rag_clock_ms() - started;
     a->out->generation = a->exact.generation;
@@ -157,14 +161,16 @@ static int step_search(rag_asking *a, rag_error *err) {
                          .kind = -1,
                          .vector_weight = -1};
     double started = rag_clock_ms();
-    rc = rag_index_search(a->index, &q, &a->found, err);
+    if (a->index)
+        rc = rag_index_search(a->index, &q, &a->found, err);
+    rag_desk_hide(a->p->parts.desk, &a->found);
     a->out->ms.search += rag_clock_ms() - started;
     a->out->generation = a->found.generation;
     return rc;
 }
 
 static int step_faq_near(rag_asking *a, rag_error *err) {
-    bool any = false;
+    bool any = rag_desk_answers(a->p->parts.desk);
     for (size_t i = 0; i < a->found.n && !any; i++)
         any = a->found.hits[i].kind == RAG_DOC_FAQ;
     if (!a->config->faq || !any)
@@ -177,7 +183,10 @@ static int step_faq_near(rag_asking *a, rag_error *err) {
                          .kind = RAG_DOC_FAQ,
                          .vector_weight = -1};
     double started = rag_clock_ms();
-    int rc = rag_index_search(a->index, &q, &a->near, err);
+    int rc = a->index ? rag_index_search(a->index, &q, &a->near, err) : 0;
+    if (!rc)
+        rc = rag_desk_near(a->p->parts.desk, a->vector, a->ask->collection,
+                           a->config->faq_cosine, &a->near, err);
     a->out->ms.search += rag_clock_ms() - started;
     rag_faq_match m;
     if (!rc)
@@ -289,17 +298,24 @@ int rag_pipeline_ask(rag_pipeline *p, const rag_ask *ask, rag_answer *out,
     a.probability = NAN;
     rag_buf_init(&a.question, 0);
     int rc = rag_pipeline_question(ask->question, ask->len, &a.question, err);
-    if (rc)
+    if (rc || (rc = rag_asking_begin(&a, err)))
         goto out;
     a.lang = rag_unicode_lang(a.question.data, a.question.len);
     if (!*a.lang)
         a.lang = strcmp(a.config->language, "en") == 0 ? "en" : "ko";
     out->lang = a.lang;
-    if ((rc = rag_str_dup(rag_buf_str(&a.question), &out->question, err)) ||
-        (rc = rag_serving_borrow(p->parts.store, &a.index, err)))
+    rc = rag_str_dup(rag_buf_str(&a.question), &out->question, err);
+    if (!rc)
+        rc = rag_serving_borrow(p->parts.store, &a.index, err);
+    /* Before the first documents come the desk may have entries. */
+    if (rc == RAG_E_NOINPUT && rag_desk_answers(p->parts.desk))
+        rc = 0;
+    if (rc)
         goto out;
     rc = run_steps(&a, err);
     out->ms.total = rag_clock_ms() - a.started_ms;
+    if (!rc)
+        rag_asking_record(&a);
 out:
     rag_serving_return(p->parts.store, a.index);
     rag_index_result_free(&a.exact);
@@ -341,6 +357,7 @@ int rag_pipeline_search(rag_pipeline *p, const rag_search *s, rag_found *out,
                          .vector_weight = s->weight};
     double before = rag_clock_ms();
     rc = rag_index_search(ix, &q, &out->result, err);
+    rag_desk_hide(p->parts.desk, &out->result);
     out->search_ms = rag_clock_ms() - before;
     if (!rc)
         rc = rag_buf_steal(&query, &out->query, NULL, err);

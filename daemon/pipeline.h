@@ -35,6 +35,7 @@ typedef struct rag_pipeline_parts {
     rag_card *card; /* NULL with generator NULL */
     rag_sentences *sentences;
     rag_gate *gate;
+    struct rag_desk *desk; /* daemon/desk.h; NULL: none */
 } rag_pipeline_parts;
 
 /* What a gate is fitted for: encoder and way of asking; free with free(). */

@@ -5,6 +5,7 @@
  * Each fills rag_asking.out and sets done. Called by pipeline.c and
  * pipeline_generate.c on the request's thread.
  */
+#include "daemon/desk.h"
 #include "daemon/pipeline_int.h"
 
 #include "base/clock.h"
@@ -142,7 +143,14 @@ static int faq_quote(rag_asking *a, const char *text, size_t len, size_t *start,
 static int whole_entry(rag_asking *a, const rag_index_hit *hit, char **text,
                        rag_error *err) {
     size_t len = 0, start, end;
-    int rc = rag_index_text(a->index, hit->doc, 0, SIZE_MAX, text, &len, err);
+    int rc;
+    a->out->entry_version = rag_desk_hit_version(hit);
+    if (a->out->entry_version) { /* the store may know another of that id */
+        rc = rag_str_dup(hit->text, text, err);
+        len = rc ? 0 : strlen(*text);
+    } else {
+        rc = rag_index_text(a->index, hit->doc, 0, SIZE_MAX, text, &len, err);
+    }
     if (!rc)
         rc = faq_quote(a, *text, len, &start, &end, err);
     if (!rc)
@@ -225,6 +233,8 @@ int rag_asking_refuse(rag_asking *a, const char *reason, rag_error *err) {
     if (!rc && *a->config->contact)
         rc = rag_buf_printf(&b, err, " %s", a->config->contact);
     if (!rc)
+        rc = rag_asking_code(a, &b, err);
+    if (!rc)
         rc = rag_buf_steal(&b, &text, NULL, err);
     rag_buf_free(&b);
     if (rc)
@@ -302,5 +312,7 @@ void rag_answer_free(rag_answer *a) {
     free(a->text);
     free(a->shortest);
     free(a->model);
+    free(a->said);
+    free(a->masked);
     memset(a, 0, sizeof *a);
 }

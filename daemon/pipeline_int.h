@@ -47,6 +47,12 @@ int rag_pipeline_question(const char *s, size_t n, rag_buf *out,
 int rag_pipeline_encode(rag_pipeline *p, const char *s, size_t n, float **out,
                         double *ms, rag_error *err);
 
+/* pipeline_desk.c: the desk's part in a question. */
+int rag_asking_begin(rag_asking *a, rag_error *err);
+void rag_asking_record(rag_asking *a);
+/* Appends the hand-off code of a refusal. */
+int rag_asking_code(rag_asking *a, rag_buf *b, rag_error *err);
+
 /* pipeline_answer.c: the ends a question can come to. */
 int rag_asking_faq(rag_asking *a, const rag_index_hit *hit, rag_error *err);
 /* The whole of an entry that was found, not asked for: an extract. */
@@ -74,8 +80,8 @@ int rag_asking_judge(rag_asking *a, double refusal_logprob,
 /* pipeline_entry.c: an entry that was found answers; done when it did. */
 int rag_asking_entry(rag_asking *a, rag_error *err);
 /* Whether hit is an entry whose question is the opposite of what is asked. */
-int rag_asking_contrary(rag_asking *a, const rag_index_hit *hit,
-                        bool *contrary, rag_error *err);
+int rag_asking_contrary(rag_asking *a, const rag_index_hit *hit, bool *contrary,
+                        rag_error *err);
 
 /* pipeline_generate.c: prompt, generator, grounding while it streams. */
 int rag_asking_generate(rag_asking *a, rag_error *err);

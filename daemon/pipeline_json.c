@@ -2,6 +2,7 @@
  * pipeline_json.c - answers, search results and status as JSON (DESIGN,
  * "Doors"). Pure apart from rag_pipeline_status; any thread.
  */
+#include "daemon/desk.h"
 #include "daemon/pipeline_int.h"
 
 #include "base/clock.h"
@@ -57,7 +58,8 @@ int rag_answer_json(const rag_answer *a, json_t **out, rag_error *err) {
                   ms(a->ms.search), "first_token", ms(a->ms.first_token),
                   "first_text", ms(a->ms.first_text), "total", ms(a->ms.total));
     json_t *v = json_pack(
-        "{ss ss ss so so so so so so so so}", "question",
+        "{so ss ss ss so so so so so so so so}", "id",
+        string_or_null(*a->id ? a->id : NULL), "question",
         a->question ? a->question : "", "status",
         rag_answer_status_name(a->status), "answer", a->text ? a->text : "",
         "short", string_or_null(a->shortest), "citations",
@@ -65,6 +67,13 @@ int rag_answer_json(const rag_answer *a, json_t **out, rag_error *err) {
         "model", string_or_null(a->model), "warnings", warnings, "confidence",
         number_or_null(a->confidence), "generation",
         json_integer((json_int_t)a->generation));
+    if (v && *a->code)
+        json_object_set_new(v, "handoff", json_string(a->code));
+    if (v && a->said)
+        json_object_set_new(v, "said", json_string(a->said));
+    if (v && a->entry_version)
+        json_object_set_new(v, "version",
+                            json_integer((json_int_t)a->entry_version));
     return done(v, out, err);
 }
 
@@ -191,6 +200,8 @@ int rag_pipeline_status(rag_pipeline *p, json_t **out, bool *ready,
         round((rag_clock_ms() - p->started_ms) / 100) / 10, "index", index,
         "encoder", encoder, "generator", generator, "load", "generating",
         (int)load.generating, "waiting", (int)load.waiting);
+    if (v)
+        json_object_set_new(v, "desk", rag_desk_status(p->parts.desk));
     *ready = ok;
     return done(v, out, err);
 }

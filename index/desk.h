@@ -164,7 +164,8 @@ bool rag_desk_live_hides(const rag_desk_live *l, const char *id);
 void rag_desk_live_filter(const rag_desk_live *l, rag_index_result *r);
 /*
  * Appends live entries, valid at now, to r as FAQ hits (doc, title and
- * question, text the whole answer, vector the cosine or NAN): those whose
+ * question, text the whole answer, vector the cosine or NAN, chunk the
+ * version negated): those whose
  * question or variant has exactly this key, or the max nearest to vector with
  * cosine >= least. now 0: the current time.
  */

@@ -276,6 +276,7 @@ static int append(rag_index_result *r, const rag_desk_entry *e,
     rag_index_hit *h = &v[r->n];
     memset(h, 0, sizeof *h);
     h->kind = RAG_DOC_FAQ;
+    h->chunk = -e->version; /* no chunk of the store has such a number */
     h->end = strlen(e->answer);
     h->valid_from = e->valid_from;
     h->valid_until = e->valid_until;
