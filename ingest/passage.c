@@ -16,7 +16,7 @@
 #define TITLE_SEEN 200 /* bytes of the title in a passage */
 #define PATH_SEEN 300 /* bytes of the heading path */
 #define TABLE_HEADER_MAX 400 /* bytes of a table's header row */
-#define TABLE_REACH ((size_t)1 << 20) /* how far up a header is looked for */
+#define TABLE_REACH ((size_t)32 << 10) /* how far up a header is looked for */
 #define LINK_MAX 2048 /* bytes of a link's address */
 
 /* Appends c unless it is white space behind white space. */
@@ -232,9 +232,21 @@ static int put_line(const char *s, size_t a, size_t e, rag_buf *out,
     return rc;
 }
 
+/* True when the text begins with a table whose header ends at *e. */
+static bool begins_with_table(const char *s, size_t n, size_t *e) {
+    size_t end = line_end(s, 0, n);
+    *e = end;
+    if (end > TABLE_HEADER_MAX || end + 1 >= n || s[0] != '|')
+        return false;
+    size_t second = line_end(s, end + 1, n);
+    return rag_outline_delimiter_row(s + end + 1, second - end - 1);
+}
+
 /*
  * Header row of the table that a chunk begins inside of: the line above the
- * row of dashes, found going up row by row.
+ * row of dashes, found going up row by row. Far up it is not looked for (that
+ * would take quadratic time), but at the text's start: a text that is one long
+ * table has its header there.
  */
 static bool table_header(const char *s, size_t n, size_t start, size_t *a,
                          size_t *e) {
@@ -264,7 +276,8 @@ static bool table_header(const char *s, size_t n, size_t start, size_t *a,
         dashes = rag_outline_delimiter_row(s + from, to - from);
         at = from;
     }
-    return false;
+    *a = 0;
+    return floor > 0 && begins_with_table(s, n, e);
 }
 
 /* True when the first line of the chunk says no more than the path's end. */

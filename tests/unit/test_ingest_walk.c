@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 static char top[256];
+static size_t files_found;
 
 static const char *at(const char *rel) {
     static char path[8][1024];
@@ -223,6 +224,44 @@ static void a_callback_can_stop_the_walk(void **state) {
     collect_free(c);
 }
 
+/* Files of many formats by other people, where they are at hand: each gives a
+ * document or a reason. */
+static int count_document(void *user, rag_document *doc) {
+    assert_true(doc->text_len > 0);
+    ++*(size_t *)user;
+    return 0;
+}
+
+static void count_problem(void *user, const char *path, size_t line,
+                          rag_code code, const char *reason) {
+    (void)path;
+    assert_true(code != RAG_OK && reason[0]);
+    *(size_t *)user += line == 0;
+}
+
+static int count_file(const char *path, const struct stat *st, int type,
+                      struct FTW *f) {
+    (void)path, (void)st, (void)f;
+    files_found += type == FTW_F;
+    return 0;
+}
+
+static void foreign_files_are_read_or_refused(void **state) {
+    (void)state;
+    static const char FILES[] = RAG_SOURCE_DIR "/../shared/data/parsers";
+    if (access(FILES, R_OK) != 0) {
+        print_message("no %s: skipped\n", FILES);
+        skip();
+    }
+    size_t accounted = 0;
+    assert_int_equal(nftw(FILES, count_file, 16, FTW_PHYS), 0);
+    assert_int_equal(rag_ingest_read(FILES, NULL, NULL, count_document,
+                                     count_problem, &accounted, NULL),
+                     0);
+    assert_true(files_found > 0);
+    assert_int_equal(accounted, files_found);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_in_byte_order_ids_below_the_root),
@@ -233,6 +272,7 @@ int main(void) {
         cmocka_unit_test(depth_has_a_limit),
         cmocka_unit_test(no_such_path_is_an_error),
         cmocka_unit_test(a_callback_can_stop_the_walk),
+        cmocka_unit_test(foreign_files_are_read_or_refused),
     };
     return cmocka_run_group_tests(tests, make_top, drop_top);
 }
