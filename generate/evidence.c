@@ -24,6 +24,7 @@
 #include <string.h>
 
 #define EVIDENCE_PASSAGES_MAX 64
+#define EVIDENCE_PARTS_MAX 128
 #define EVIDENCE_SENTENCES_MAX 4096 /* over all passages */
 #define EVIDENCE_TOKENS 300
 #define EVIDENCE_ITEMS 3
@@ -156,6 +157,7 @@ typedef struct passage_view {
     size_t index;
     sentence *s; /* into the shared array */
     size_t n;
+    double best; /* worth of its best sentence */
     bool korean;
 } passage_view;
 
@@ -369,6 +371,8 @@ static int by_score(const void *a, const void *b) {
     const passage_view *x = a, *y = b;
     if (x->p->score != y->p->score)
         return x->p->score > y->p->score ? -1 : 1;
+    if (x->index == y->index && x->best != y->best)
+        return x->best > y->best ? -1 : 1;
     return x->index < y->index ? -1 : 1;
 }
 
@@ -415,13 +419,38 @@ static int choose(const query *q, const rag_passage *passages,
     return 0;
 }
 
+/* Cuts passages where suspect sentences stand: what is on either side of one
+ * may each give a window. */
+static size_t part(const query *q, const passage_view *views, size_t n,
+                   passage_view *parts, size_t max) {
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        const passage_view *v = &views[i];
+        for (size_t lo = 0; lo < v->n && k < max;) {
+            size_t hi = lo;
+            double best = 0;
+            for (; hi < v->n && !v->s[hi].suspect; hi++)
+                best = fmax(best, worth(q, v->s[hi].mask) +
+                                      (v->s[hi].number ? q->number : 0));
+            if (hi > lo) {
+                parts[k] = *v;
+                parts[k].s = v->s + lo;
+                parts[k].n = hi - lo;
+                parts[k++].best = best;
+            }
+            lo = hi + 1;
+        }
+    }
+    return k;
+}
+
 int rag_evidence_select(const char *question, const rag_passage *passages,
                         size_t n, const rag_evidence_options *opt,
                         const rag_sentences *sentences, rag_evidence *out,
                         rag_error *err) {
     static const rag_evidence_options none = {0};
     query q;
-    passage_view views[EVIDENCE_PASSAGES_MAX];
+    passage_view views[EVIDENCE_PASSAGES_MAX], parts[EVIDENCE_PARTS_MAX];
     memset(out, 0, sizeof *out);
     size_t used = n < EVIDENCE_PASSAGES_MAX ? n : EVIDENCE_PASSAGES_MAX;
     sentence *all = calloc(EVIDENCE_SENTENCES_MAX, sizeof *all);
@@ -437,8 +466,9 @@ int rag_evidence_select(const char *question, const rag_passage *passages,
     }
     if (!rc) {
         weigh(&q, all, total);
-        qsort(views, used, sizeof views[0], by_score);
-        rc = choose(&q, passages, views, used, opt ? opt : &none, out, err);
+        size_t nparts = part(&q, views, used, parts, EVIDENCE_PARTS_MAX);
+        qsort(parts, nparts, sizeof parts[0], by_score);
+        rc = choose(&q, passages, parts, nparts, opt ? opt : &none, out, err);
         out->dropped += n - used;
     }
     free(all);

@@ -539,6 +539,12 @@ static int judge(const rag_ground_ctx *c, const char *s, size_t n,
         snprintf(why, cap, "negation does not agree with the evidence");
     } else {
         *ok = true;
+        for (size_t k = 0; k < cl->n && *ok; k++)
+            if (cl->need[k].number && cl->need[k].run == 1 &&
+                !rag_ground_focus(c, &cl->facts, cl->need[k].index)) {
+                *ok = false;
+                snprintf(why, cap, "another number is closer to the question");
+            }
     }
 out:
     rag_facts_free(&cl->facts);

@@ -39,4 +39,9 @@ int rag_ground_cite(const rag_ground_ctx *c, size_t first, size_t count,
                     rag_citation **list, size_t *n, size_t *cap,
                     unsigned *number, rag_error *err);
 
+/* False when another number of the same unit in the evidence is clearly
+ * closer to the question than the one said; ground_focus.c. */
+bool rag_ground_focus(const rag_ground_ctx *c, const rag_facts *said,
+                      size_t number);
+
 #endif
