@@ -171,6 +171,30 @@ static void the_example_shows_every_default(void **state) {
     rag_config_unref(c);
 }
 
+static void is_explained(void *user, const char *name) {
+    listing *l = user;
+    char item[96];
+    snprintf(item, sizeof item, "\n.It Cm %s ", strchr(name, '.') + 1);
+    if (!strstr(l->text, item)) {
+        print_error("man/ragd.conf.5 does not explain %s\n", name);
+        l->missing++;
+    }
+}
+
+static void the_manual_explains_every_setting(void **state) {
+    (void)state;
+    rag_error err = {0};
+    rag_buf text;
+    rag_buf_init(&text, 0);
+    assert_int_equal(
+        rag_file_read(RAG_SOURCE_DIR "/man/ragd.conf.5", 1 << 20, &text, &err),
+        0);
+    listing l = {.text = rag_buf_str(&text)};
+    rag_config_keys(is_explained, &l);
+    assert_int_equal(l.missing, 0);
+    rag_buf_free(&text);
+}
+
 /* ---- the command line ------------------------------------------------------------ */
 
 #define ARGS(...) ((char *[]){(char *)(uintptr_t) "ragd", __VA_ARGS__, NULL})
@@ -277,6 +301,7 @@ int main(void) {
         cmocka_unit_test(mistakes_name_their_line),
         cmocka_unit_test(hostile_files_are_refused),
         cmocka_unit_test(the_example_shows_every_default),
+        cmocka_unit_test(the_manual_explains_every_setting),
         cmocka_unit_test(flags_win_over_the_file),
         cmocka_unit_test(wrong_flags_are_usage_errors),
         cmocka_unit_test(a_network_door_needs_a_token),
