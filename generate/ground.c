@@ -53,6 +53,9 @@ static int add_item(rag_ground_ctx *c, size_t item, rag_error *err) {
     size_t len = it->end - it->start, n = 0;
     rag_span *spans = NULL;
     rag_buf head;
+    /* The splitter's patterns may only see valid UTF-8. */
+    if (!rag_utf8_valid(it->text, len, NULL))
+        return rag_facts_read("", 0, &c->head[item], err);
     rag_buf_init(&head, 8192);
     int rc =
         rag_buf_printf(&head, err, "%.2000s | %.2000s",
