@@ -27,7 +27,11 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL _Pragma("unroll 16")
+#else
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 INLINE int32_t bytes4(const uint8_t *p) {
     int32_t v;

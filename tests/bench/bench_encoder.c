@@ -2,9 +2,11 @@
  * bench_encoder.c - how fast the encoder is, and how near to what the
  * machine's matrix product alone would allow.
  *
- * usage: bench_encoder [MODEL.gguf] [SECONDS]
+ * usage: bench_encoder [MODEL.gguf [SECONDS]]
+ *        bench_encoder --texts FILE.jsonl MODEL.gguf    (a "text" a line)
  *
- * Prints "name value unit" lines. The roof is oneDNN's u8s8s32 GEMM at the
+ * Prints "name value unit" lines. The figures called "core" are of one
+ * thread by its own CPU time: those to trust on a busy machine. The roof is oneDNN's u8s8s32 GEMM at the
  * shapes of one layer (rows: ROOF_ROWS tokens), run between our own rounds in
  * the same process, so that a busy machine slows both alike; each figure is
  * the best of its rounds.
@@ -12,6 +14,7 @@
  */
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "embed/embed.h"
 
 #include <oneapi/dnnl/dnnl.h>
@@ -19,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ROOF_ROWS 512
@@ -93,38 +97,84 @@ static set make_set(rag_encoder *e, const size_t *lengths, size_t kinds,
     return s;
 }
 
-static void run_set(rag_encoder *e, set *s, float *out) {
+/* Milliseconds of CPU this thread has used. */
+static double cpu_ms(void) {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static void run_set(rag_encoder *e, set *s, float *out,
+                    double (*clock_ms)(void)) {
     rag_error err;
-    double t0 = rag_clock_ms(), ms;
+    double t0 = clock_ms(), ms;
     if (rag_encoder_encode(e, RAG_TEXT_PASSAGE, s->texts, s->n, out, NULL,
                            &err) != 0) {
         fail("encode", &err);
     }
-    ms = rag_clock_ms() - t0;
+    ms = clock_ms() - t0;
     s->best_ms = ms < s->best_ms ? ms : s->best_ms;
 }
 
-/* One pass of a layer's four products; returns multiply-adds/s. */
-static double roof_round(unsigned char *a, signed char *b, int *c) {
-    static const struct {
-        dnnl_dim_t n, k;
-    } shapes[] = {
-        {3 * HIDDEN, HIDDEN}, {HIDDEN, HIDDEN}, {FFN, HIDDEN}, {HIDDEN, FFN}};
+typedef struct roof {
+    unsigned char *a;
+    signed char *b;
+    int *c;
+    double best_ms[4]; /* of each of a layer's four products */
+} roof;
+
+static const struct {
+    dnnl_dim_t n, k;
+} shapes[4] = {
+    {3 * HIDDEN, HIDDEN}, {HIDDEN, HIDDEN}, {FFN, HIDDEN}, {HIDDEN, FFN}};
+
+static roof roof_make(void) {
+    roof r = {calloc(ROOF_ROWS, FFN),
+              calloc(FFN, 3 * HIDDEN),
+              calloc((size_t)ROOF_ROWS * FFN, sizeof(int)),
+              {0}};
+    if (!r.a || !r.b || !r.c) {
+        fail("roof", NULL);
+    }
+    memset(r.a, 3, (size_t)ROOF_ROWS * FFN);
+    memset(r.b, 5, (size_t)FFN * 3 * HIDDEN);
+    for (int i = 0; i < 4; i++) {
+        r.best_ms[i] = 1e30;
+    }
+    return r;
+}
+
+static void roof_free(roof *r) {
+    free(r->a);
+    free(r->b);
+    free(r->c);
+}
+
+static void roof_round(roof *r, double (*clock_ms)(void)) {
     const int32_t zero = 0;
-    double macs = 0, t0 = rag_clock_ms();
     for (int rep = 0; rep < 4; rep++) {
-        for (size_t i = 0; i < 4; i++) {
+        for (int i = 0; i < 4; i++) {
+            double t0 = clock_ms(), ms;
             if (dnnl_gemm_u8s8s32('N', 'N', 'F', ROOF_ROWS, shapes[i].n,
-                                  shapes[i].k, 1, a, shapes[i].k, 0, b,
-                                  shapes[i].n, 0, 0, c, shapes[i].n,
+                                  shapes[i].k, 1, r->a, shapes[i].k, 0, r->b,
+                                  shapes[i].n, 0, 0, r->c, shapes[i].n,
                                   &zero) != dnnl_success) {
                 fail("oneDNN", NULL);
             }
-            macs +=
-                (double)ROOF_ROWS * (double)shapes[i].n * (double)shapes[i].k;
+            ms = clock_ms() - t0;
+            r->best_ms[i] = ms < r->best_ms[i] ? ms : r->best_ms[i];
         }
     }
-    return macs / ((rag_clock_ms() - t0) / 1e3);
+}
+
+/* Multiply-adds a second at the mix of a layer's shapes. */
+static double roof_rate(const roof *r) {
+    double macs = 0, ms = 0;
+    for (int i = 0; i < 4; i++) {
+        macs += ROOF_ROWS * (double)shapes[i].n * (double)shapes[i].k;
+        ms += r->best_ms[i];
+    }
+    return macs / (ms / 1e3);
 }
 
 static double query_ms(rag_encoder *e, size_t tokens, float *out) {
@@ -182,97 +232,170 @@ static double resident_mib(void) {
     return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1048576.0;
 }
 
-int main(int argc, char **argv) {
-    static const size_t l64[] = {64}, l128[] = {128}, l256[] = {256},
-                        l512[] = {512};
-    /* As ingest's chunks come: 40 to 400 tokens, mean 160. */
-    static const size_t mix[] = {40,  400, 96,  160, 128, 208, 64,  176,
-                                 144, 288, 112, 72,  192, 96,  240, 144};
-    set sets[5];
-    const char *names[] = {"64", "128", "256", "512", "mix"};
-    double seconds = argc > 2 ? strtod(argv[2], NULL) : 20, end, load = 1e30;
-    double roof = 0, before, q16, q64;
+#define SETS 5
+
+/* As ingest's chunks come: 40 to 400 tokens, mean 160. */
+static const size_t mix[] = {40,  400, 96,  160, 128, 208, 64,  176,
+                             144, 288, 112, 72,  192, 96,  240, 144};
+
+/* Rounds of roof and encoder in turn, then the figures. */
+static void race(rag_encoder *e, double seconds, bool core) {
+    static const size_t lengths[] = {64, 128, 256, 512};
+    const char *prefix = core ? "core_" : "";
+    double (*clock_ms)(void) = core ? cpu_ms : rag_clock_ms;
     rag_encoder_info info;
-    rag_encoder *e = NULL;
-    rag_error err;
-    char *path = NULL, *cache = NULL;
+    roof r = roof_make();
+    set sets[SETS];
     float *out;
-    if (argc > 1) {
-        path = argv[1];
-    } else if (rag_path_place(RAG_PLACE_CACHE, &cache, &err) != 0 ||
-               rag_path_join(cache, RAG_ENCODER_FILE, &path, &err) != 0) {
-        fail("cache", &err);
-    }
-    before = resident_mib();
-    for (int i = 0; i < 5; i++) {
-        double t0 = rag_clock_ms(), ms;
-        rag_encoder_close(e);
-        if (rag_encoder_open(path, NULL, &e, &err) != 0) {
-            fail("open", &err);
-        }
-        ms = rag_clock_ms() - t0;
-        load = i > 0 && ms < load ? ms : load; /* the first one may pack */
-    }
+    double end = rag_clock_ms() + seconds * 1e3, limit;
     rag_encoder_describe(e, &info);
-    out = malloc(256 * sizeof(float) * (size_t)info.dim);
-    sets[0] = make_set(e, l64, 1, 128);
-    sets[1] = make_set(e, l128, 1, 64);
-    sets[2] = make_set(e, l256, 1, 32);
-    sets[3] = make_set(e, l512, 1, 16);
-    sets[4] = make_set(e, mix, 16, 64);
-    run_set(e, &sets[4], out);
-    printf("encoder_rss_mib %.1f MiB\n", resident_mib() - before);
-    printf("encoder_load_ms %.2f ms\n", load);
-    printf("tokenizer_mb_per_second %.1f MB/s\n", tokenizer_rate(e));
-    q16 = query_ms(e, 16, out);
-    q64 = query_ms(e, 64, out);
-    printf("encoder_query16_ms %.3f ms\nencoder_query64_ms %.3f ms\n", q16,
-           q64);
-    {
-        unsigned char *a = calloc(ROOF_ROWS, FFN);
-        signed char *b = calloc(FFN, 3 * HIDDEN);
-        int *c = calloc((size_t)ROOF_ROWS * FFN, sizeof(*c));
-        if (!a || !b || !c || !out) {
-            fail("roof", NULL);
-        }
-        memset(a, 3, (size_t)ROOF_ROWS * FFN);
-        memset(b, 5, (size_t)FFN * 3 * HIDDEN);
-        omp_set_num_threads(info.threads);
-        end = rag_clock_ms() + seconds * 1e3;
-        do {
-            for (size_t i = 0; i < 5; i++) {
-                double r = roof_round(a, b, c);
-                roof = r > roof ? r : roof;
-                run_set(e, &sets[i], out);
-            }
-        } while (rag_clock_ms() < end);
-        free(a);
-        free(b);
-        free(c);
+    out = malloc(64 * sizeof(float) * (size_t)info.dim);
+    if (!out) {
+        fail("memory", NULL);
     }
-    printf("encoder_roof_gmacs %.1f G/s\n", roof / 1e9);
-    for (size_t i = 0; i < 5; i++) {
-        double rate = (double)sets[i].tokens / (sets[i].best_ms / 1e3);
-        double macs = sets[i].macs / (sets[i].best_ms / 1e3);
-        if (i == 4) {
-            printf("encoder_tokens_per_second %.0f tokens/s\n"
-                   "encoder_roof_ratio %.3f ratio\n",
-                   rate, macs / roof);
-        } else {
-            printf("encoder_tokens_per_second_%s %.0f tokens/s\n"
-                   "encoder_roof_ratio_%s %.3f ratio\n",
-                   names[i], rate, names[i], macs / roof);
+    for (size_t i = 0; i < 4; i++) {
+        sets[i] = make_set(e, &lengths[i], 1, 2048 / lengths[i]);
+    }
+    sets[4] = make_set(e, mix, 16, 16);
+    omp_set_num_threads(core ? 1 : info.threads);
+    do {
+        for (size_t i = 0; i < SETS; i++) {
+            roof_round(&r, clock_ms);
+            run_set(e, &sets[i], out, clock_ms);
         }
+    } while (rag_clock_ms() < end);
+    limit = roof_rate(&r);
+    printf("encoder_%sroof_gmacs %.1f G/s\n", prefix, limit / 1e9);
+    for (size_t i = 0; i < SETS; i++) {
+        double s = sets[i].best_ms / 1e3;
+        char suffix[16] = "";
+        if (i < 4) {
+            (void)snprintf(suffix, sizeof(suffix), "_%zu", lengths[i]);
+        }
+        printf("encoder_%stokens_per_second%s %.0f tokens/s\n"
+               "encoder_%sroof_ratio%s %.3f ratio\n",
+               prefix, suffix, (double)sets[i].tokens / s, prefix, suffix,
+               sets[i].macs / s / limit);
         for (size_t j = 0; j < sets[i].n; j++) {
             free((void *)(uintptr_t)sets[i].texts[j].s);
         }
         free(sets[i].texts);
     }
     free(out);
-    free(cache);
-    if (argc <= 1) {
-        free(path);
+    roof_free(&r);
+}
+
+static rag_encoder *open_encoder(const char *path, int threads) {
+    rag_encoder_options o = {.threads = threads};
+    rag_encoder *e;
+    rag_error err;
+    if (rag_encoder_open(path, &o, &e, &err) != 0) {
+        fail("open", &err);
     }
+    return e;
+}
+
+/* Tokens a second over the texts of a file, best of three passes. */
+static void texts_rate(const char *file, const char *model) {
+    rag_encoder *e = open_encoder(model, 0);
+    rag_encoder_info info;
+    FILE *f = fopen(file, "r");
+    char *line = NULL;
+    size_t cap = 0, n = 0, tokens = 0;
+    rag_text *texts = NULL;
+    set s;
+    float *out;
+    if (!f) {
+        fail(file, NULL);
+    }
+    rag_encoder_describe(e, &info);
+    while (getline(&line, &cap, f) > 0) {
+        json_t *v = json_loads(line, 0, NULL); /* stays for the run */
+        const json_t *t = json_object_get(v, "text");
+        rag_text *grown = realloc(texts, (n + 1) * sizeof(*texts));
+        int32_t *ids;
+        size_t have;
+        if (!grown || !json_is_string(t)) {
+            fail("texts", NULL);
+        }
+        texts = grown;
+        texts[n] = (rag_text){json_string_value(t), json_string_length(t)};
+        if (rag_encoder_tokenize(e, RAG_TEXT_PASSAGE, texts[n].s, texts[n].len,
+                                 &ids, &have, NULL) == 0) {
+            size_t max = (size_t)info.max_tokens;
+            tokens += have < max ? have : max;
+            free(ids);
+        }
+        n++;
+    }
+    s = (set){texts, n, tokens, 0, 1e30};
+    out = malloc((n + 1) * sizeof(float) * (size_t)info.dim);
+    for (int i = 0; i < 3; i++) {
+        run_set(e, &s, out, rag_clock_ms);
+    }
+    printf("encoder_texts_tokens_per_second %.0f tokens/s\n",
+           (double)tokens / (s.best_ms / 1e3));
+    free(out);
+    free(texts);
+    free(line);
+    (void)fclose(f);
     rag_encoder_close(e);
+}
+
+static void small_figures(const char *path) {
+    double load = 1e30, before = resident_mib();
+    rag_encoder *e = open_encoder(path, 0); /* may pack: not counted */
+    set s = make_set(e, mix, 16, 16);
+    rag_encoder_info info;
+    float *out;
+    rag_encoder_describe(e, &info);
+    out = malloc(16 * sizeof(float) * (size_t)info.dim);
+    run_set(e, &s, out, rag_clock_ms);
+    printf("encoder_rss_mib %.1f MiB\n", resident_mib() - before);
+    rag_encoder_close(e);
+    for (int i = 0; i < 5; i++) {
+        double t0 = rag_clock_ms(), ms;
+        e = open_encoder(path, 0);
+        ms = rag_clock_ms() - t0;
+        load = ms < load ? ms : load;
+        if (i < 4) {
+            rag_encoder_close(e);
+        }
+    }
+    printf("encoder_load_ms %.2f ms\n", load);
+    printf("tokenizer_mb_per_second %.1f MB/s\n", tokenizer_rate(e));
+    printf("encoder_query16_ms %.3f ms\n", query_ms(e, 16, out));
+    printf("encoder_query64_ms %.3f ms\n", query_ms(e, 64, out));
+    free(out);
+    for (size_t i = 0; i < s.n; i++) {
+        free((void *)(uintptr_t)s.texts[i].s);
+    }
+    free(s.texts);
+    rag_encoder_close(e);
+}
+
+int main(int argc, char **argv) {
+    double seconds = argc > 2 ? strtod(argv[2], NULL) : 15;
+    rag_encoder *e;
+    rag_error err;
+    char *path = NULL, *cache = NULL;
+    if (argc == 4 && strcmp(argv[1], "--texts") == 0) {
+        texts_rate(argv[2], argv[3]);
+        return 0;
+    }
+    if (rag_path_place(RAG_PLACE_CACHE, &cache, &err) != 0 ||
+        rag_path_join(cache, argc > 1 ? argv[1] : RAG_ENCODER_FILE, &path,
+                      &err) != 0) {
+        fail("model", &err);
+    }
+    small_figures(path);
+    e = open_encoder(path, 0);
+    race(e, seconds, false);
+    rag_encoder_close(e);
+    e = open_encoder(path, 1);
+    race(e, seconds, true);
+    rag_encoder_close(e);
+    free(path);
+    free(cache);
     return 0;
 }
