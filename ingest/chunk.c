@@ -120,7 +120,7 @@ static void trim(const chunker *c, size_t *a, size_t *b) {
 
 /* ---- headings ----------------------------------------------------------- */
 
-/* Path of the headings below depth, without one that is the title's words. */
+/* Path of the headings below depth, without one that the title ends with. */
 static char *path_of(chunker *c, size_t depth) {
     rag_buf b;
     rag_buf_init(&b, 0);
@@ -128,7 +128,8 @@ static char *path_of(chunker *c, size_t depth) {
     const char *title = c->doc->title ? c->doc->title : "";
     for (size_t i = 0; i < depth && !rc; i++) {
         const char *w = c->stack[i].words;
-        if (!*w || !strcmp(w, title) || b.len + strlen(w) + 3 > PATH_MAX_BYTES)
+        if (!*w || rag_str_ends(title, w) ||
+            b.len + strlen(w) + 3 > PATH_MAX_BYTES)
             continue;
         if (b.len > 0)
             rc = rag_buf_append_str(&b, " > ", c->err);
