@@ -62,7 +62,7 @@ typedef struct rag_printer {
     size_t column; /* where the cursor is */
     size_t indent;
     rag_buf word; /* not yet printed: it may have to go to the next line */
-    bool space;   /* one is due before the word */
+    bool space; /* one is due before the word */
     bool started; /* something stands on this line */
 } rag_printer;
 
@@ -113,6 +113,13 @@ int rag_cmd_search(rag_client *c, int argc, char **argv);
 int rag_cmd_status(rag_client *c, int argc, char **argv);
 int rag_cmd_doctor(rag_client *c, int argc, char **argv);
 int rag_cmd_eval(rag_client *c, int argc, char **argv);
+extern const char rag_usage_faq[], rag_usage_feedback[], rag_usage_queue[],
+    rag_usage_audit[], rag_usage_replay[];
+int rag_cmd_faq(rag_client *c, int argc, char **argv);
+int rag_cmd_feedback(rag_client *c, int argc, char **argv);
+int rag_cmd_queue(rag_client *c, int argc, char **argv);
+int rag_cmd_audit(rag_client *c, int argc, char **argv);
+int rag_cmd_replay(rag_client *c, int argc, char **argv);
 int rag_cmd_help(rag_client *c, int argc, char **argv);
 
 /* Words of argv from first on joined by spaces; "-" alone reads standard

@@ -9,7 +9,7 @@
 #define BUSY_MS 30000
 
 const char rag_usage_ask[] =
-    "usage: rag ask [--json] [--collection C] QUESTION...\n"
+    "usage: rag ask [--json] [--collection C] [--session NAME] QUESTION...\n"
     "       rag ask [--collection C] --batch FILE\n"
     "\n"
     "Asks and prints the answer, then where it stands. QUESTION \"-\" is read\n"
@@ -17,6 +17,8 @@ const char rag_usage_ask[] =
     "\n"
     "  --json            the whole answer as one JSON object\n"
     "  --collection C    only documents of this collection\n"
+    "  --session NAME    a conversation: a follow-up is understood from the\n"
+    "                    question before it\n"
     "  --batch FILE      one {\"id\",\"question\"} a line (\"-\": standard\n"
     "                    input), one answer a line\n"
     "\n"
@@ -26,7 +28,7 @@ const char rag_usage_ask[] =
 typedef struct asking {
     rag_client *client;
     bool json;
-    const char *collection, *batch;
+    const char *collection, *batch, *session;
 } asking;
 
 static int read_options(int argc, char **argv, asking *a) {
@@ -34,6 +36,7 @@ static int read_options(int argc, char **argv, asking *a) {
         {"json", no_argument, NULL, 'j'},
         {"collection", required_argument, NULL, 'c'},
         {"batch", required_argument, NULL, 'b'},
+        {"session", required_argument, NULL, 's'},
         {"help", no_argument, NULL, 'h'},
         {0}};
     int o;
@@ -48,6 +51,9 @@ static int read_options(int argc, char **argv, asking *a) {
             break;
         case 'b':
             a->batch = optarg;
+            break;
+        case 's':
+            a->session = optarg;
             break;
         case 'h':
             fputs(rag_usage_ask, stdout);
@@ -65,6 +71,8 @@ static json_t *request(const asking *a, const char *question,
     const char *c = collection ? collection : a->collection;
     if (v && c)
         json_object_set_new(v, "collection", json_string(c));
+    if (v && a->session)
+        json_object_set_new(v, "session", json_string(a->session));
     return v;
 }
 
@@ -125,6 +133,15 @@ static void print_source(rag_printer *p, const json_t *c) {
 }
 
 static void print_rest(rag_printer *p, const json_t *answer) {
+    if (json_object_get(answer, "said")) {
+        p->indent = 4;
+        rag_printer_style(p, RAG_STYLE_DIM);
+        put(p, "understood as: ");
+        put(p, rag_field(answer, "question"));
+        rag_printer_style(p, RAG_STYLE_PLAIN);
+        p->indent = 0;
+        rag_printer_end(p);
+    }
     json_t *choices = json_object_get(answer, "choices");
     for (size_t i = 0; i < json_array_size(choices); i++) {
         p->indent = 4;
