@@ -532,6 +532,10 @@ static void gap_find(const rag_faq_text *a, const words *wa,
     const char *first = NULL;
     memset(out, 0, sizeof *out);
     out->missing = hangul_missing(a, b, &first, &out->content);
+    if (strcmp(a->joined, b->joined) == 0) {
+        first = NULL; /* the same but for spaces: nothing can be missing */
+        out->missing = 0;
+    }
     const char *word = word_missing(wa, wb, b, &out->missing, &out->content);
     if (first) {
         size_t n = strlen(first);
