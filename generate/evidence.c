@@ -189,6 +189,9 @@ static int view_passage(const query *q, const rag_sentences *sentences,
                         rag_error *err) {
     rag_span *spans = NULL;
     size_t n = 0;
+    /* The splitter's patterns may only see valid UTF-8. */
+    if (!rag_utf8_valid(v->p->text, v->p->len, NULL))
+        return 0;
     int rc =
         rag_sentences_split(sentences, v->p->text, v->p->len, &spans, &n, err);
     if (rc)

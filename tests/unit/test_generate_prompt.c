@@ -368,6 +368,22 @@ static void test_budget_is_kept(void **state) {
     free(big);
 }
 
+/* A damaged passage gives nothing; the others do. */
+static void test_invalid_bytes_are_no_evidence(void **state) {
+    (void)state;
+    const char *bad = "Refunds \xff\xfe are paid. \xec\x9d",
+               *good = "Refunds are paid within 5 days.";
+    rag_passage p[] = {
+        {.doc = "a", .text = bad, .len = strlen(bad), .score = 2},
+        {.doc = "b", .text = good, .len = strlen(good)}};
+    rag_evidence ev;
+    assert_int_equal(rag_evidence_select("When are refunds paid?", p, 2, NULL,
+                                         splitter, &ev, NULL),
+                     0);
+    assert_int_equal(ev.n, 1);
+    assert_int_equal(ev.items[0].passage, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trained_form),
@@ -378,6 +394,7 @@ int main(void) {
         cmocka_unit_test(test_everyday_sentences_pass),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_budget_is_kept),
+        cmocka_unit_test(test_invalid_bytes_are_no_evidence),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
