@@ -50,6 +50,16 @@ static int parse_line(const char *s, size_t n, json_t **out, rag_error *err) {
     return rag_error_set(err, RAG_E_DATA, "no JSON object");
 }
 
+/* The line's id stays; the answer's own goes beside it. */
+static void add_result(json_t *v, json_t *out) {
+    json_t *own = json_object_get(out, "id");
+    if (own) {
+        json_object_set(v, "answer_id", own);
+        json_object_del(out, "id");
+    }
+    json_object_update(v, out);
+}
+
 static json_t *result_of(batch *b, const char *s, size_t n) {
     rag_error err = {0};
     json_t *line = NULL, *out = NULL, *v = json_object();
@@ -73,7 +83,7 @@ static json_t *result_of(batch *b, const char *s, size_t n) {
                                       rag_code_name(err.code), "message",
                                       err.message));
     else
-        json_object_update(v, out);
+        add_result(v, out);
     json_decref(line);
     json_decref(out);
     return v;
