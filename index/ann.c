@@ -214,6 +214,13 @@ int rag_ann_scores(const rag_ann *a, const float *q, const int64_t *positions,
     return rc == 0 ? 0 : fail(rc, "scoring", err);
 }
 
+int rag_ann_vector(const rag_ann *a, int64_t position, float *out,
+                   rag_error *err) {
+    int rc = faiss_Index_reconstruct(a->index, position, out);
+
+    return rc == 0 ? 0 : fail(rc, "reading a vector", err);
+}
+
 /* ---- searching --------------------------------------------------------------------- */
 
 typedef struct scored {

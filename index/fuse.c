@@ -116,9 +116,11 @@ static double margin(const rag_ranked *d, size_t n, bool vector) {
     return n < 2 || isinf(second) ? 0 : first - second;
 }
 
-static double adapt(const rag_ranked *d, size_t n, const rag_query_signals *s,
-                    const rag_tuning *t) {
-    double w = t->vector_weight;
+/* fine: share of candidates with vectors of their questions or parts; those
+ * tell more than one vector for a whole passage. */
+static double adapt(const rag_ranked *d, size_t n, double fine,
+                    const rag_query_signals *s, const rag_tuning *t) {
+    double w = fine * t->vector_weight + (1 - fine) * t->vector_coarse;
 
     w -= t->a_code * s->codes;
     w -= t->a_quote * s->quoted;
@@ -152,12 +154,14 @@ int rag_fuse(rag_candidate *c, size_t n, bool lexical, bool vector,
     rag_ranked *d = calloc(n + 1, sizeof(*d));
     size_t docs = 0;
     spread ls, vs;
-    double w;
+    double w, fine = 0;
 
     memset(out, 0, sizeof(*out));
     if (d == NULL)
         return rag_error_set(err, RAG_E_NOMEM, "out of memory");
     qsort(c, n, sizeof(*c), by_doc);
+    for (size_t i = 0; i < n; i++)
+        fine += c[i].fine;
     for (size_t i = 0; i < n;) {
         size_t j = i;
 
@@ -181,7 +185,8 @@ int rag_fuse(rag_candidate *c, size_t n, bool lexical, bool vector,
     else if (!lexical)
         w = 1;
     else
-        w = weight >= 0 ? clamp(weight, 0, 1) : adapt(d, docs, signals, t);
+        w = weight >= 0 ? clamp(weight, 0, 1)
+                        : adapt(d, docs, n ? fine / (double)n : 0, signals, t);
     for (size_t i = 0; i < docs; i++) {
         d[i].score = w * d[i].vector_z + (1 - w) * d[i].lexical_z;
         for (size_t j = d[i].first; j < d[i].first + d[i].n; j++)
@@ -198,4 +203,27 @@ int rag_fuse(rag_candidate *c, size_t n, bool lexical, bool vector,
     out->n = docs;
     out->weight = w;
     return 0;
+}
+
+void rag_fuse_feedback(const rag_candidate *c, rag_fusion *f, double share) {
+    double sum = 0, square = 0, mean, sd;
+
+    if (f->n < 3)
+        return;
+    for (size_t i = 1; i < f->n; i++) {
+        double v = c[f->docs[i].first].likeness;
+
+        sum += v;
+        square += v * v;
+    }
+    mean = sum / (double)(f->n - 1);
+    square = square / (double)(f->n - 1) - mean * mean;
+    if (square < 1e-12)
+        return;
+    sd = sqrt(square);
+    /* The best is like itself most of all, so it keeps its place. */
+    for (size_t i = 1; i < f->n; i++)
+        f->docs[i].score += share * (c[f->docs[i].first].likeness - mean) / sd;
+    f->docs[0].score += share * (1 - mean) / sd;
+    qsort(f->docs, f->n, sizeof(*f->docs), by_final);
 }

@@ -47,7 +47,10 @@ void rag_index_writer_close(rag_index_writer *w); /* rolls back what is open */
 
 typedef enum rag_vector_role {
     RAG_VECTOR_CHUNK = 0,   /* of a chunk's passage */
-    RAG_VECTOR_QUESTION = 1 /* of a FAQ's question or variant, ord its number */
+    RAG_VECTOR_QUESTION = 1, /* of a FAQ's question or variant, ord its number */
+    RAG_VECTOR_SENTENCE = 2 /* of a part of a chunk, optional; ord its number.
+                             * A chunk's cosine is then a mixture of its own
+                             * and its best part's. */
 } rag_vector_role;
 
 typedef struct rag_vector {

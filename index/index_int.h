@@ -12,6 +12,7 @@
  *   snapshot.c     a generation's base in a file
  *   query.c        a question to weighted terms
  *   search.c       candidates of both sides, hits
+ *   cosine.c       exact cosines of the candidates
  *   fuse.c         scores of both sides to one
  */
 #ifndef RAG_INDEX_INDEX_INT_H
@@ -55,13 +56,15 @@ typedef struct rag_tuning {
     double w_word, w_stop, w_stem, w_bigram, w_cross, w_number, w_code, w_part;
     double ubiquitous; /* share of chunks above which a term is
                                * dropped when rarer ones remain */
-    double vector_weight; /* where nothing speaks for either side */
+    double vector_weight; /* where nothing speaks for either side, and
+                           * candidates have vectors of their parts */
+    double vector_coarse; /* ... where they have only one each */
     double w_min, w_max; /* bounds of the adapted weight */
     double a_code, a_quote, a_rare, a_margin, a_cover; /* adaptation */
     double second; /* share of a document's further chunks */
-    double phrase; /* bonus for neighbours in the question */
     double typo; /* weight of a corrected word */
-    double feedback; /* weight of terms from the best documents */
+    double feedback; /* share of likeness to the best document */
+    double sentence; /* share of the best sentence in the cosine */
 } rag_tuning;
 
 extern const rag_tuning rag_tuning_default;
@@ -232,6 +235,9 @@ int rag_ann_search(const rag_ann *a, const float *q, size_t k,
 /* Scores of given positions (of the stored, maybe compressed, vectors). */
 int rag_ann_scores(const rag_ann *a, const float *q, const int64_t *positions,
                    size_t n, float *scores, rag_error *err);
+/* The (maybe compressed) vector at a position: dim floats. */
+int rag_ann_vector(const rag_ann *a, int64_t position, float *out,
+                   rag_error *err);
 /* To and from bytes. */
 typedef int (*rag_write_fn)(void *user, const void *p, size_t n);
 int rag_ann_save(const rag_ann *a, rag_write_fn fn, void *user, rag_error *err);
@@ -291,8 +297,10 @@ typedef struct rag_candidate { /* a chunk that one side or both found */
     uint32_t at; /* position in its segment */
     uint8_t segment;
     bool has_vector;
+    bool fine; /* has vectors of questions or parts, too */
     int question; /* FAQ: question of the best vector, -1 none */
     double lexical, vector;
+    double likeness; /* cosine with the best document's best chunk */
     double fused;
     int lexical_rank, vector_rank;
 } rag_candidate;
@@ -324,6 +332,10 @@ typedef struct rag_query_signals {
 int rag_fuse(rag_candidate *c, size_t n, bool lexical, bool vector,
              double weight, const rag_query_signals *signals,
              const rag_tuning *t, rag_fusion *out, rag_error *err);
+
+/* Adds to each document's score what it has in common with the best one
+ * (candidates' likeness), and orders again. */
+void rag_fuse_feedback(const rag_candidate *c, rag_fusion *f, double share);
 
 /* Writes g's base (tail must be empty) as dir's snapshot. */
 int rag_snapshot_write(const char *dir, const rag_generation *g,

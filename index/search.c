@@ -119,7 +119,7 @@ static rag_candidate *candidate(rag_search *s, const rag_chunk_row *row,
 }
 
 static int reserve(rag_search *s, rag_error *err) {
-    s->cap = 4 * s->wanted + 16;
+    s->cap = 9 * s->wanted + 16; /* 4 a segment, and the heap */
     s->slots = 64;
     while (s->slots < 2 * s->cap)
         s->slots *= 2;
@@ -131,16 +131,13 @@ static int reserve(rag_search *s, rag_error *err) {
 
 /* ---- vector side ------------------------------------------------------------------------ */
 
-static void note_vector(rag_search *s, rag_candidate *c, const rag_vec_row *v,
-                        double score) {
+static void note_vector(rag_candidate *c, const rag_vec_row *v, double score) {
     if (!c->has_vector || score > c->vector) {
         c->has_vector = true;
         c->vector = score;
         if (v->role == RAG_VECTOR_QUESTION)
             c->question = v->ord;
     }
-    if (score > s->best_cosine)
-        s->best_cosine = score;
 }
 
 /* Bits of a segment's vectors that may be found, and how many. */
@@ -172,9 +169,9 @@ static int search_segment(rag_search *s, int which, const rag_segment *seg,
 
     if (seg->ann == NULL || seg->nvecs == 0)
         return 0;
-    /* A FAQ has several vectors: look further to have as many chunks. */
+    /* Chunks have several vectors: look further to have as many chunks. */
     if (seg->nvecs > seg->nchunks)
-        k = k * 2;
+        k = k * (seg->nvecs / seg->nchunks < 3 ? 2 : 4);
     rc = vector_filter(s, which, seg, &bits, &live, err);
     if (rc != 0)
         return rc;
@@ -194,7 +191,7 @@ static int search_segment(rag_search *s, int which, const rag_segment *seg,
             candidate(s, &seg->chunks[v->chunk], which, v->chunk);
 
         if (c)
-            note_vector(s, c, v, scores[i]);
+            note_vector(c, v, scores[i]);
     }
     free(bits);
     free(positions);
@@ -225,30 +222,6 @@ static int vector_side(rag_search *s, rag_error *err) {
     for (size_t i = 0; i < s->n; i++)
         s->table[slot_of(s, s->c[i].id)] = (uint32_t)i + 1;
     return 0;
-}
-
-/* The exact cosine of chunks that only the words found. */
-static int missing_cosines(rag_search *s, rag_error *err) {
-    int rc = 0;
-
-    for (size_t i = 0; i < s->n && rc == 0; i++) {
-        rag_candidate *c = &s->c[i];
-        const rag_segment *seg = c->segment ? s->g->tail : s->g->base;
-
-        if (c->has_vector || seg->ann == NULL)
-            continue;
-        for (uint32_t j = seg->vec_start[c->at];
-             j < seg->vec_start[c->at + 1] && rc == 0; j++) {
-            int64_t position = seg->vec_list[j];
-            float score;
-
-            rc = rag_ann_scores(seg->ann, s->query->vector, &position, 1,
-                                &score, err);
-            if (rc == 0)
-                note_vector(s, c, &seg->vecs[position], score);
-        }
-    }
-    return rc;
 }
 
 /* ---- lexical side ------------------------------------------------------------------------ */
@@ -553,11 +526,16 @@ static int run(rag_search *s, rag_index_result *out, rag_error *err) {
         rc = lexical_side(s, err);
     t2 = rag_clock_ms();
     if (rc == 0 && vector)
-        rc = missing_cosines(s, err);
+        rc = rag_search_cosines(s, err);
     read_signals(s, &signals);
     if (rc == 0)
         rc = rag_fuse(s->c, s->n, s->best_bm25 > 0, vector,
                       s->query->vector_weight, &signals, s->tuning, &f, err);
+    if (rc == 0 && vector && s->tuning->feedback > 0 && f.weight > 0) {
+        rc = rag_search_likeness(s, &f, err);
+        if (rc == 0)
+            rag_fuse_feedback(s->c, &f, s->tuning->feedback);
+    }
     if (rc == 0)
         rc = fetch(s, &f, out, err);
     free(f.docs);

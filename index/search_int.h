@@ -1,5 +1,5 @@
 /*
- * search_int.h - the state of one search, between search.c and lookup.c.
+ * search_int.h - the state of one search, between search.c and cosine.c.
  */
 #ifndef RAG_INDEX_SEARCH_INT_H
 #define RAG_INDEX_SEARCH_INT_H
@@ -33,5 +33,14 @@ typedef struct rag_search {
     size_t heaped;
     double best_bm25, best_cover, best_cosine;
 } rag_search;
+
+/* The cosine of every candidate with the question (cosine.c). */
+int rag_search_cosines(rag_search *s, rag_error *err);
+/*
+ * Pseudo relevance feedback (Rocchio, 1971, in its simplest form): every
+ * candidate's likeness to the best document, so that what belongs to it (a
+ * law's next article, the page that a page is about) can move up.
+ */
+int rag_search_likeness(rag_search *s, const rag_fusion *f, rag_error *err);
 
 #endif

@@ -2,7 +2,8 @@
  * eval_retrieval.c - retrieval measured on labelled questions.
  *
  *   eval_retrieval [--encoder FILE] [--work DIR] [--set NAME=VALUE]
- *                  [--grid NAME=V1,V2,...] [--modes] [--dump FILE] SET...
+ *                  [--grid NAME=V1,V2,...] [--weight W] [--modes]
+ *                  [--dump FILE] [--sentences] SET...
  *
  * SET is a folder with docs.jsonl and queries.jsonl. Documents go through the
  * real reader, chunker, encoder and store; each question through the real
@@ -38,7 +39,7 @@ typedef struct cache {
     rag_encoder *e;
     int dim;
     uint64_t *keys;
-    float *v;
+    float **v; /* each its own, so that pointers stay good */
     size_t n, cap;
     FILE *f;
     size_t made;
@@ -58,20 +59,22 @@ static void *need(void *p) {
 }
 
 static void cache_add(cache *c, uint64_t key, const float *v) {
+    size_t bytes = (size_t)c->dim * sizeof(float);
+
     if (c->n == c->cap) {
         c->cap = c->cap ? 2 * c->cap : 4096;
         c->keys = need(realloc(c->keys, c->cap * sizeof(*c->keys)));
-        c->v = need(realloc(c->v, c->cap * (size_t)c->dim * sizeof(float)));
+        c->v = need(realloc(c->v, c->cap * sizeof(*c->v)));
     }
     c->keys[c->n] = key;
-    memcpy(c->v + c->n * (size_t)c->dim, v, (size_t)c->dim * sizeof(float));
-    c->n++;
+    c->v[c->n] = need(malloc(bytes));
+    memcpy(c->v[c->n++], v, bytes);
 }
 
 static const float *cache_find(const cache *c, uint64_t key) {
     for (size_t i = 0; i < c->n; i++)
         if (c->keys[i] == key)
-            return c->v + i * (size_t)c->dim;
+            return c->v[i];
     return NULL;
 }
 
@@ -210,13 +213,44 @@ static size_t add_passage(texts *x, const rag_document *d, size_t i) {
     return texts_add(x, s, n);
 }
 
+/* Title and each sentence of a chunk, as further passages. */
+static size_t add_sentences(texts *x, const rag_sentences *sentences,
+                            const rag_document *d, size_t chunk) {
+    const rag_chunk *c = &d->chunks[chunk];
+    rag_span *spans;
+    size_t n, added = 0;
+    rag_error err;
+
+    if (rag_sentences_split(sentences, d->text + c->start, c->end - c->start,
+                            &spans, &n, &err) != 0)
+        die(&err, "sentences");
+    for (size_t i = 0; n > 1 && i < n; i++) {
+        rag_buf b;
+        char *s;
+        size_t len;
+
+        rag_buf_init(&b, 0);
+        if (rag_buf_printf(&b, &err, "%s\n%.*s", d->title,
+                           (int)(spans[i].end - spans[i].start),
+                           d->text + c->start + spans[i].start) != 0 ||
+            rag_buf_steal(&b, &s, &len, &err) != 0)
+            die(&err, "sentences");
+        texts_add(x, s, len);
+        added++;
+    }
+    free(spans);
+    return added;
+}
+
+static bool with_sentences;
+
 static void store_documents(loader *l, const char *dir) {
     rag_encoder_info info;
     rag_index_fingerprint fp;
     rag_index_writer *w;
     texts passages = {0}, questions = {0};
     rag_error err;
-    size_t p = 0, q = 0;
+    size_t p = 0, q = 0, *parts = NULL, nparts = 0, part = 0;
 
     rag_encoder_describe(l->c->e, &info);
     fp = (rag_index_fingerprint){info.dim, info.fingerprint, info.name,
@@ -224,8 +258,13 @@ static void store_documents(loader *l, const char *dir) {
     for (size_t i = 0; i < l->n; i++) {
         const rag_document *d = &l->docs[i];
 
-        for (size_t j = 0; j < d->nchunks; j++)
+        for (size_t j = 0; j < d->nchunks; j++) {
             add_passage(&passages, d, j);
+            parts = need(realloc(parts, (nparts + 1) * sizeof(*parts)));
+            parts[nparts++] = with_sentences
+                                  ? add_sentences(&passages, l->sentences, d, j)
+                                  : 0;
+        }
         for (size_t j = 0; j < d->nquestions; j++)
             texts_add(&questions, strdup(d->questions[j]),
                       strlen(d->questions[j]));
@@ -236,15 +275,18 @@ static void store_documents(loader *l, const char *dir) {
         die(&err, dir);
     for (size_t i = 0; i < l->n; i++) {
         const rag_document *d = &l->docs[i];
-        size_t n = 0;
-        rag_vector *v =
-            need(calloc(d->nchunks + d->nquestions + 1, sizeof(*v)));
+        size_t n = 0, room = d->nchunks + d->nquestions + 1;
+        rag_vector *v;
 
-        for (size_t j = 0; j < d->nchunks; j++, p++)
-            v[n++] =
-                (rag_vector){RAG_VECTOR_CHUNK, j, 0,
-                             vector_of(l->c, RAG_TEXT_PASSAGE, passages.t[p].s,
-                                       passages.t[p].len)};
+        for (size_t j = 0; j < d->nchunks; j++)
+            room += parts[part + j];
+        v = need(calloc(room, sizeof(*v)));
+        for (size_t j = 0; j < d->nchunks; j++, part++)
+            for (size_t k = 0; k <= parts[part]; k++, p++)
+                v[n++] = (rag_vector){
+                    k == 0 ? RAG_VECTOR_CHUNK : RAG_VECTOR_SENTENCE, j, k,
+                    vector_of(l->c, RAG_TEXT_PASSAGE, passages.t[p].s,
+                              passages.t[p].len)};
         for (size_t j = 0; j < d->nquestions; j++, q++)
             v[n++] =
                 (rag_vector){RAG_VECTOR_QUESTION, 0, j,
@@ -424,7 +466,7 @@ static const struct {
     FIELD(w_code),    FIELD(w_part),    FIELD(ubiquitous), FIELD(vector_weight),
     FIELD(w_min),     FIELD(w_max),     FIELD(a_code),     FIELD(a_quote),
     FIELD(a_rare),    FIELD(a_margin),  FIELD(a_cover),    FIELD(second),
-    FIELD(phrase),    FIELD(typo),      FIELD(feedback),
+    FIELD(typo),      FIELD(feedback),  FIELD(sentence),   FIELD(vector_coarse),
 };
 
 static void set_field(rag_tuning *t, const char *assignment) {
@@ -452,8 +494,8 @@ static void open_set(set *s, const char *path, const char *work, cache *c,
     snprintf(s->name, sizeof(s->name), "%s", rag_path_base(path));
     snprintf(docs, sizeof(docs), "%s/docs.jsonl", path);
     snprintf(queries, sizeof(queries), "%s/queries.jsonl", path);
-    snprintf(dir, sizeof(dir), "%s/store-%s-%d", work, s->name,
-             RAG_INDEX_TERMS);
+    snprintf(dir, sizeof(dir), "%s/store-%s-%d%s", work, s->name,
+             RAG_INDEX_TERMS, with_sentences ? "-s" : "");
     if (!rag_file_exists(dir)) {
         if (rag_ingest_read(docs, NULL, sentences, on_document, on_problem, &l,
                             &err) != 0)
@@ -468,6 +510,7 @@ static void open_set(set *s, const char *path, const char *work, cache *c,
 typedef struct arguments {
     const char *encoder, *work, *grid, *dump;
     rag_tuning tuning;
+    double weight; /* of the vectors; negative: adapts */
     bool modes;
     int first;
 } arguments;
@@ -477,9 +520,14 @@ static void parse(int argc, char **argv, arguments *a) {
 
     memset(a, 0, sizeof(*a));
     a->tuning = rag_tuning_default;
+    a->weight = -1;
     for (i = 1; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "--modes") == 0) {
             a->modes = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--sentences") == 0) {
+            with_sentences = true;
             continue;
         }
         if (i + 1 == argc)
@@ -492,6 +540,8 @@ static void parse(int argc, char **argv, arguments *a) {
             a->grid = argv[++i];
         else if (strcmp(argv[i], "--dump") == 0)
             a->dump = argv[++i];
+        else if (strcmp(argv[i], "--weight") == 0)
+            a->weight = strtod(argv[++i], NULL);
         else if (strcmp(argv[i], "--set") == 0)
             set_field(&a->tuning, argv[++i]);
         else
@@ -500,8 +550,8 @@ static void parse(int argc, char **argv, arguments *a) {
     a->first = i;
     if (i >= argc || argv[i][0] == '-') {
         fputs("usage: eval_retrieval [--encoder FILE] [--work DIR] "
-              "[--set NAME=VALUE] [--grid NAME=V1,V2] [--modes] "
-              "[--dump FILE] SET...\n",
+              "[--set NAME=VALUE] [--grid NAME=V1,V2] [--weight W] [--modes] "
+              "[--dump FILE] [--sentences] SET...\n",
               stderr);
         exit(64);
     }
@@ -529,7 +579,7 @@ static void run_grid(set *sets, size_t n, const arguments *a) {
             score s;
 
             rag_index_set_tuning(sets[i].ix, &t);
-            s = measure(&sets[i], -1, NULL);
+            s = measure(&sets[i], a->weight, NULL);
             printf("    %.4f", s.ndcg);
             sum += s.ndcg;
         }
@@ -591,7 +641,7 @@ int main(int argc, char **argv) {
             score s;
 
             rag_index_set_tuning(sets[i].ix, &a.tuning);
-            s = measure(&sets[i], -1, dump);
+            s = measure(&sets[i], a.weight, dump);
             mean += s.ndcg / (double)n;
             print(sets[i].name, "adaptive", sets[i].n, s);
             if (a.modes) {

@@ -1,0 +1,160 @@
+/*
+ * cosine.c - exact cosines of a search's candidates: with the question, and
+ * with the best document.
+ *
+ * A chunk can have several vectors: its own, one for each question of a FAQ,
+ * one for each part (sentence). Those that only the words found have no
+ * cosine yet, and an approximate search need not give all of a chunk's
+ * vectors, so all are computed here, one call a segment. Any thread.
+ */
+#include "index/search_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Scores of vectors of the candidates of one segment, in their order. */
+typedef struct batch {
+    int64_t *positions;
+    float *scores;
+    size_t n;
+} batch;
+
+static const rag_segment *segment_of(const rag_search *s, int which) {
+    return which ? s->g->tail : s->g->base;
+}
+
+/* first_only: a chunk's first vector, else all of them. */
+static int make_batch(const rag_search *s, int which, const float *q,
+                      bool first_only, batch *b, rag_error *err) {
+    const rag_segment *seg = segment_of(s, which);
+
+    memset(b, 0, sizeof(*b));
+    for (size_t i = 0; i < s->n; i++)
+        if (s->c[i].segment == which)
+            b->n += seg->vec_start[s->c[i].at + 1] - seg->vec_start[s->c[i].at];
+    b->positions = malloc((b->n + 1) * sizeof(*b->positions));
+    b->scores = malloc((b->n + 1) * sizeof(*b->scores));
+    if (b->positions == NULL || b->scores == NULL)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    b->n = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        uint32_t from, to;
+
+        if (s->c[i].segment != which)
+            continue;
+        from = seg->vec_start[s->c[i].at];
+        to = seg->vec_start[s->c[i].at + 1];
+        for (uint32_t j = from; j < to && (!first_only || j == from); j++)
+            b->positions[b->n++] = seg->vec_list[j];
+    }
+    return seg->ann
+               ? rag_ann_scores(seg->ann, q, b->positions, b->n, b->scores, err)
+               : 0;
+}
+
+static void free_batch(batch *b) {
+    free(b->positions);
+    free(b->scores);
+}
+
+/* A chunk's cosine: its own (or its best question's), mixed with its best
+ * part's. */
+static void mix(rag_search *s, rag_candidate *c, const rag_segment *seg,
+                const float *scores) {
+    uint32_t from = seg->vec_start[c->at], to = seg->vec_start[c->at + 1];
+    double whole = -2, part = -2, share = s->tuning->sentence;
+
+    c->has_vector = to > from;
+    for (uint32_t j = from; j < to; j++) {
+        const rag_vec_row *v = &seg->vecs[seg->vec_list[j]];
+        double score = scores[j - from];
+
+        c->fine |= v->role != RAG_VECTOR_CHUNK;
+        if (v->role == RAG_VECTOR_SENTENCE) {
+            part = score > part ? score : part;
+        } else if (score > whole) {
+            whole = score;
+            c->question = v->role == RAG_VECTOR_QUESTION ? v->ord : -1;
+        }
+    }
+    if (!c->has_vector)
+        return;
+    c->vector = whole == -2  ? part
+                : part == -2 ? whole
+                             : (1 - share) * whole + share * part;
+    if (c->vector > s->best_cosine)
+        s->best_cosine = c->vector;
+}
+
+int rag_search_cosines(rag_search *s, rag_error *err) {
+    int rc = 0;
+
+    for (int which = 0; which < 2 && rc == 0; which++) {
+        const rag_segment *seg = segment_of(s, which);
+        size_t at = 0;
+        batch b;
+
+        rc = make_batch(s, which, s->query->vector, false, &b, err);
+        for (size_t i = 0; i < s->n && rc == 0 && seg->ann; i++) {
+            rag_candidate *c = &s->c[i];
+
+            if (c->segment != which)
+                continue;
+            mix(s, c, seg, b.scores + at);
+            at += seg->vec_start[c->at + 1] - seg->vec_start[c->at];
+        }
+        free_batch(&b);
+    }
+    return rc;
+}
+
+/* The best document's vector; *v is owned, NULL when it has none. */
+static int best_vector(const rag_search *s, const rag_fusion *f, float **v,
+                       rag_error *err) {
+    const rag_candidate *top = &s->c[f->docs[0].first];
+    const rag_segment *seg = segment_of(s, top->segment);
+    int rc;
+
+    *v = NULL;
+    if (seg->ann == NULL ||
+        seg->vec_start[top->at] == seg->vec_start[top->at + 1])
+        return 0;
+    *v = malloc((size_t)s->g->meta.dim * sizeof(**v));
+    if (*v == NULL)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    rc = rag_ann_vector(seg->ann, seg->vec_list[seg->vec_start[top->at]], *v,
+                        err);
+    if (rc != 0) {
+        free(*v);
+        *v = NULL;
+    }
+    return rc;
+}
+
+int rag_search_likeness(rag_search *s, const rag_fusion *f, rag_error *err) {
+    float *v;
+    int rc;
+
+    if (f->n == 0)
+        return 0;
+    rc = best_vector(s, f, &v, err);
+    if (rc != 0 || v == NULL)
+        return rc;
+    for (int which = 0; which < 2 && rc == 0; which++) {
+        const rag_segment *seg = segment_of(s, which);
+        size_t at = 0;
+        batch b;
+
+        rc = make_batch(s, which, v, true, &b, err);
+        for (size_t i = 0; i < s->n && rc == 0 && seg->ann; i++) {
+            rag_candidate *c = &s->c[i];
+
+            if (c->segment == which &&
+                seg->vec_start[c->at] < seg->vec_start[c->at + 1])
+                c->likeness = b.scores[at++];
+        }
+        free_batch(&b);
+    }
+    free(v);
+    return rc;
+}
