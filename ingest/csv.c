@@ -194,7 +194,7 @@ static int make_id(const rag_source *src, rag_document *doc, rag_error *err) {
     rag_hash_hex(&h, hex);
     rag_buf_clear(&key);
     if (!rc)
-        rc = rag_buf_printf(&key, err, "%s#%.12s", src->rel, hex);
+        rc = rag_buf_printf(&key, err, "%s#%.12s", src->path, hex);
     if (!rc)
         rc =
             rag_document_set(doc, RAG_META_ID, rag_buf_str(&key), key.len, err);

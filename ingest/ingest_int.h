@@ -22,7 +22,6 @@ typedef enum rag_format {
 typedef struct rag_source {
     const char *path; /* absolute; of what the documents come from */
     const char *root; /* absolute */
-    const char *rel; /* path below the root: id of a file's document */
     const rag_ingest_options *opt;
     rag_document_fn on_document;
     rag_problem_fn on_problem;

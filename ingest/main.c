@@ -361,6 +361,15 @@ static void catch_signals(void) {
 static int remove_one(const settings *set, rag_index_writer *w,
                       rag_error *err) {
     int rc = rag_index_writer_remove(w, set->remove, err);
+    char *path = NULL, *here = NULL;
+    /* A file's id is its whole path; people name it from where they are. */
+    if (rc == RAG_E_NOTFOUND && *set->remove != '/' &&
+        (here = getcwd(NULL, 0)) &&
+        !rag_path_join(here, set->remove, &path, NULL) &&
+        !rag_index_writer_remove(w, path, NULL))
+        rc = 0;
+    free(here);
+    free(path);
     if (!rc)
         rc = rag_index_writer_commit(w, err);
     return rc;

@@ -52,6 +52,7 @@ struct rag_pipeline {
     double committed_ms;
     size_t uncommitted; /* documents put since */
     rag_error *err; /* of the call that runs */
+    char *kept; /* the file last kept for a problem in it */
 };
 
 static bool stopped(const rag_pipeline *p) {
@@ -287,14 +288,17 @@ static int on_document(void *user, rag_document *doc) {
     return rc;
 }
 
-/* A file that cannot be read keeps what the store has of it; a record that
- * cannot be read does not keep the rest of its file. */
+/* A file that cannot be read, wholly or in a record, keeps what the store has
+ * of it: a slip in one line must not take an entry away. What is really gone
+ * goes when the file is whole again. */
 static void on_problem(void *user, const char *path, size_t line, rag_code code,
                        const char *reason) {
     rag_pipeline *p = user;
     problem(p, path, line, code, reason);
-    if (line != 0)
-        return;
+    if (p->kept && strcmp(p->kept, path) == 0)
+        return; /* one file, many bad lines */
+    free(p->kept);
+    p->kept = strdup(path); /* NULL only costs time */
     rag_error why = {0};
     if (rag_index_writer_keep_source(p->opt.writer, path, &why))
         problem(p, path, 0, why.code, why.message);
@@ -333,6 +337,8 @@ static int read_root(rag_pipeline *p, const char *path, const char *root) {
 
 int rag_pipeline_root(rag_pipeline *p, const char *path, rag_error *err) {
     p->err = err;
+    free(p->kept);
+    p->kept = NULL;
     char *root = realpath(path, NULL);
     /* Without a root there is nothing to begin; the reader says why. */
     int rc = root ? read_root(p, path, root)
@@ -384,5 +390,6 @@ void rag_pipeline_close(rag_pipeline *p) {
     clear_waiting(p);
     free(p->docs);
     free(p->texts);
+    free(p->kept);
     free(p);
 }

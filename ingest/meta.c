@@ -353,7 +353,7 @@ int rag_document_emit(const rag_source *src, rag_document *doc, size_t line,
     if (!rc)
         rc = set_default(&doc->title, "", err);
     if (!rc)
-        rc = set_default(&doc->id, src->rel, err);
+        rc = set_default(&doc->id, src->path, err);
     if (!rc)
         rc = rag_str_dup(src->path, &doc->source, err);
     if (!rc)

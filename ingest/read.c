@@ -27,10 +27,9 @@
 #define FOLDER_ENTRIES_MAX 1000000
 
 typedef struct walk {
-    rag_source src; /* path and rel are those of the entry in hand */
+    rag_source src; /* path is that of the entry in hand */
     char *root; /* absolute, real; owned */
     rag_buf path; /* of the entry in hand */
-    size_t below; /* where the path below the root begins */
     size_t file_max;
     rag_error *err;
 } walk;
@@ -119,7 +118,6 @@ static int read_file(walk *w, int fd) {
     int rc = read_all(w, fd, (size_t)st.st_size, &bytes, &ok);
     if (!rc && ok) {
         w->src.path = path;
-        w->src.rel = path + w->below;
         rc = rag_ingest_parse(&w->src, format, rag_buf_str(&bytes), bytes.len,
                               w->err);
     }
@@ -313,11 +311,9 @@ int rag_ingest_read(const char *path, const rag_ingest_options *opt,
     if ((rc = rag_buf_append_str(&w.path, w.root, err)))
         goto out;
     if (S_ISDIR(st.st_mode)) {
-        w.below = w.path.len + (w.path.data[w.path.len - 1] != '/');
         rc = read_folder(&w, fd, 0);
         fd = -1;
     } else if (S_ISREG(st.st_mode)) {
-        w.below = (size_t)(rag_path_base(w.root) - w.root);
         rc = read_file(&w, fd);
     } else {
         rc = rag_error_set(err, RAG_E_NOINPUT,

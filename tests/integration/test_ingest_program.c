@@ -351,7 +351,7 @@ static void again_changes_nothing(void **state) {
     RUN(0, at("docs"));
     expect(0, 0, 3, 0, 0);
     assert_int_equal(number("vectors"), 0);
-    assert_string_equal(stored("sub/b.txt"), "Second document.\n");
+    assert_string_equal(stored(at("docs/sub/b.txt")), "Second document.\n");
     assert_string_equal(stored("f1"), "없습니다.");
 }
 
@@ -363,7 +363,7 @@ static void changed_is_replaced(void **state) {
     put("docs/a.md", "# A\n\nNew words.\n");
     RUN(0, at("docs"));
     expect(0, 1, 1, 0, 0);
-    assert_string_equal(stored("a.md"), "# A\n\nNew words.\n");
+    assert_string_equal(stored(at("docs/a.md")), "# A\n\nNew words.\n");
     assert_int_equal(documents(), 2);
     RUN(0, "--rebuild", at("docs"));
     expect(0, 2, 0, 0, 0);
@@ -382,7 +382,7 @@ static void vanished_disappears(void **state) {
     put("docs/r.jsonl", "{\"id\":\"r2\",\"text\":\"y\"}\n");
     RUN(0, at("docs"));
     expect(0, 0, 3, 0, 2);
-    assert_string_equal(stored("b.md"), "");
+    assert_string_equal(stored(at("docs/b.md")), "");
     assert_string_equal(stored("r1"), "");
     assert_string_equal(stored("r2"), "y");
 }
@@ -397,8 +397,8 @@ static void moved_is_known_again(void **state) {
     RUN(0, at("docs"));
     expect(0, 0, 1, 1, 0);
     assert_int_equal(number("vectors"), 0);
-    assert_string_equal(stored("sub/a.md"), "# A\n\nWords.\n");
-    assert_string_equal(stored("a.md"), "");
+    assert_string_equal(stored(at("docs/sub/a.md")), "# A\n\nWords.\n");
+    assert_string_equal(stored(at("docs/a.md")), "");
 }
 
 static void nothing_is_wiped_by_accident(void **state) {
@@ -433,7 +433,7 @@ static void what_cannot_be_read_keeps_its_documents(void **state) {
     fclose(f);
     RUN(65, at("docs"));
     expect(0, 0, 2, 0, 0);
-    assert_string_equal(stored("b.md"), "# B\n\nTwo.\n");
+    assert_string_equal(stored(at("docs/b.md")), "# B\n\nTwo.\n");
 }
 
 static void malformed_input_is_reported_and_the_rest_goes_on(void **state) {
@@ -466,14 +466,31 @@ static void one_id_from_two_sources_names_both(void **state) {
     assert_non_null(strstr(err, "x.jsonl"));
     assert_non_null(strstr(err, "y.jsonl"));
     assert_string_equal(stored("same"), "from x");
-    /* ... and from two roots. */
-    put("one/a.md", "# One\n");
-    put("two/a.md", "# Two\n");
-    RUN(65, at("one"), at("two"));
-    err = slurp("err");
-    assert_non_null(strstr(err, "one/a.md"));
-    assert_non_null(strstr(err, "two/a.md"));
-    assert_string_equal(stored("a.md"), "# One\n");
+}
+
+static void a_slip_in_a_line_takes_nothing_away(void **state) {
+    (void)state;
+    put("docs/f.jsonl", "{\"id\":\"1\",\"text\":\"one\"}\n"
+                        "{\"id\":\"2\",\"text\":\"two\"}\n");
+    RUN(0, at("docs"));
+    put("docs/f.jsonl", "{\"id\":\"1\",\"text\":\"new\"}\n"
+                        "{\"id\":\"2\",\"text:\"two\"}\n");
+    RUN(65, at("docs"));
+    assert_string_equal(stored("1"), "new");
+    assert_string_equal(stored("2"), "two");
+    put("docs/f.jsonl", "{\"id\":\"1\",\"text\":\"new\"}\n");
+    RUN(0, at("docs"));
+    assert_string_equal(stored("2"), "");
+}
+
+static void files_of_one_name_in_two_roots_are_two_documents(void **state) {
+    (void)state;
+    put("one/readme.md", "# One\n");
+    put("two/readme.md", "# Two\n");
+    RUN(0, at("one"), at("two"));
+    expect(2, 0, 0, 0, 0);
+    assert_string_equal(stored(at("one/readme.md")), "# One\n");
+    assert_string_equal(stored(at("two/readme.md")), "# Two\n");
 }
 
 static void korean_windows_files_and_decomposed_names(void **state) {
@@ -484,8 +501,8 @@ static void korean_windows_files_and_decomposed_names(void **state) {
     put("docs/\xE1\x84\x80\xE1\x85\xA1.txt",
         "\xE1\x84\x92\xE1\x85\xA1\xE1\x86\xAB.\n");
     RUN(0, at("docs"));
-    assert_string_equal(stored("cp949.txt"), "연차는 십오일이다.\n");
-    assert_string_equal(stored("\xE1\x84\x80\xE1\x85\xA1.txt"),
+    assert_string_equal(stored(at("docs/cp949.txt")), "연차는 십오일이다.\n");
+    assert_string_equal(stored(at("docs/\xE1\x84\x80\xE1\x85\xA1.txt")),
                         "\xE1\x84\x92\xE1\x85\xA1\xE1\x86\xAB.\n");
     RUN(0, at("docs"));
     expect(0, 0, 2, 0, 0);
@@ -496,10 +513,10 @@ static void one_document_can_be_removed(void **state) {
     put("docs/a.md", "# A\n\nOne.\n");
     put("docs/b.md", "# B\n\nTwo.\n");
     RUN(0, at("docs"));
-    RUN(0, "--remove", "a.md");
-    assert_string_equal(stored("a.md"), "");
+    RUN(0, "--remove", at("docs/a.md"));
+    assert_string_equal(stored(at("docs/a.md")), "");
     assert_int_equal(documents(), 1);
-    RUN(66, "--remove", "a.md");
+    RUN(66, "--remove", at("docs/a.md"));
 }
 
 static void usage_and_parts_have_their_exit_status(void **state) {
@@ -626,6 +643,8 @@ int main(void) {
         T(what_cannot_be_read_keeps_its_documents),
         T(malformed_input_is_reported_and_the_rest_goes_on),
         T(one_id_from_two_sources_names_both),
+        T(files_of_one_name_in_two_roots_are_two_documents),
+        T(a_slip_in_a_line_takes_nothing_away),
         T(korean_windows_files_and_decomposed_names),
         T(one_document_can_be_removed),
         T(usage_and_parts_have_their_exit_status),

@@ -77,7 +77,6 @@ static inline collected *collect_bytes(const char *name, const char *bytes,
     snprintf(path, sizeof path, "/root-of-test/%s", name);
     rag_source src = {.path = path,
                       .root = "/root-of-test",
-                      .rel = path + strlen("/root-of-test/"),
                       .opt = &OPT,
                       .on_document = collect_document,
                       .on_problem = collect_problem,

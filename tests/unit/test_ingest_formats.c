@@ -44,7 +44,7 @@ static void markdown_text_is_the_files(void **state) {
     collected *c = one("leave.ko.md", TEXT);
     assert_string_equal(c->docs[0].text, TEXT);
     assert_string_equal(c->docs[0].title, "휴가 규정");
-    assert_string_equal(c->docs[0].id, "leave.ko.md");
+    assert_string_equal(c->docs[0].id, "/root-of-test/leave.ko.md");
     assert_string_equal(c->docs[0].lang, "ko");
     assert_int_equal(c->docs[0].valid_from, RAG_TIME_NONE);
     collect_free(c);
