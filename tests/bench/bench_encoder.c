@@ -4,6 +4,7 @@
  *
  * usage: bench_encoder [MODEL.gguf [SECONDS]]
  *        bench_encoder --texts FILE.jsonl MODEL.gguf    (a "text" a line)
+ *        bench_encoder --ids FILE.jsonl MODEL.gguf      their ids, a line each
  *
  * Prints "name value unit" lines. The figures called "core" are of one
  * thread by its own CPU time: those to trust on a busy machine. The roof is oneDNN's u8s8s32 GEMM at the
@@ -295,8 +296,9 @@ static rag_encoder *open_encoder(const char *path, int threads) {
     return e;
 }
 
-/* Tokens a second over the texts of a file, best of three passes. */
-static void texts_rate(const char *file, const char *model) {
+/* Tokens a second over the texts of a file, best of three passes; or only
+ * their ids as the model sees them. */
+static void texts_rate(const char *file, const char *model, bool only_ids) {
     rag_encoder *e = open_encoder(model, 0);
     rag_encoder_info info;
     FILE *f = fopen(file, "r");
@@ -323,18 +325,24 @@ static void texts_rate(const char *file, const char *model) {
         if (rag_encoder_tokenize(e, RAG_TEXT_PASSAGE, texts[n].s, texts[n].len,
                                  &ids, &have, NULL) == 0) {
             size_t max = (size_t)info.max_tokens;
-            tokens += have < max ? have : max;
+            have = have < max ? have : max;
+            tokens += have;
+            for (size_t i = 0; only_ids && i < have; i++) {
+                printf("%d%c", ids[i], i + 1 < have ? ' ' : '\n');
+            }
             free(ids);
         }
         n++;
     }
     s = (set){texts, n, tokens, 0, 1e30};
     out = malloc((n + 1) * sizeof(float) * (size_t)info.dim);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3 && !only_ids; i++) {
         run_set(e, &s, out, rag_clock_ms);
     }
-    printf("encoder_texts_tokens_per_second %.0f tokens/s\n",
-           (double)tokens / (s.best_ms / 1e3));
+    if (!only_ids) {
+        printf("encoder_texts_tokens_per_second %.0f tokens/s\n",
+               (double)tokens / (s.best_ms / 1e3));
+    }
     free(out);
     free(texts);
     free(line);
@@ -379,8 +387,8 @@ int main(int argc, char **argv) {
     rag_encoder *e;
     rag_error err;
     char *path = NULL, *cache = NULL;
-    if (argc == 4 && strcmp(argv[1], "--texts") == 0) {
-        texts_rate(argv[2], argv[3]);
+    if (argc == 4 && argv[1][0] == '-') {
+        texts_rate(argv[2], argv[3], strcmp(argv[1], "--ids") == 0);
         return 0;
     }
     if (rag_path_place(RAG_PLACE_CACHE, &cache, &err) != 0 ||
