@@ -120,9 +120,10 @@ static int read_header(reader *r, rag_buf *field, rag_error *err) {
         else if (end_of_row(r))
             break;
     }
-    return question && answer
-               ? 0
-               : bad(r, "the header names no question and answer", err);
+    if (question && answer)
+        return 0;
+    r->line = 1;
+    return bad(r, "the header names no question and answer", err);
 }
 
 static int read_row(reader *r, rag_buf *field, rag_error *err) {

@@ -70,20 +70,30 @@ static void split(const char *terms, words *out) {
     }
 }
 
-/* Share of words in common; negative when numbers or codes differ. */
-static double overlap(const words *a, const words *b) {
-    size_t both = 0;
-    for (size_t i = 0; i < a->n; i++) {
-        bool in = holds(b, a->w[i].s, a->w[i].n);
-        if (!in && a->w[i].s[0] == '#')
-            return -1;
-        both += in;
-    }
-    for (size_t i = 0; i < b->n; i++)
-        if (b->w[i].s[0] == '#' && !holds(a, b->w[i].s, b->w[i].n))
-            return -1;
-    size_t all = a->n + b->n - both;
-    return all ? (double)both / (double)all : 0;
+/* How many words of a stand in the other question, whose key (no spaces)
+ * shows them however it is spaced. */
+static size_t covered(const words *a, const char *key) {
+    size_t n = 0, len = strlen(key);
+    for (size_t i = 0; i < a->n; i++)
+        n += memmem(key, len, a->w[i].s + 1, a->w[i].n - 1) != NULL;
+    return n;
+}
+
+static bool same_numbers(const words *a, const words *b) {
+    for (size_t i = 0; i < a->n; i++)
+        if (a->w[i].s[0] == '#' && !holds(b, a->w[i].s, a->w[i].n))
+            return false;
+    return true;
+}
+
+/* Share of words in common, 0 to 1; negative when numbers or codes differ. */
+static double overlap(const words *a, const char *akey, const words *b,
+                      const char *bkey) {
+    if (!same_numbers(a, b) || !same_numbers(b, a))
+        return -1;
+    size_t all = a->n + b->n;
+    return all ? (double)(covered(a, bkey) + covered(b, akey)) / (double)all
+               : 0;
 }
 
 static double cosine(const float *a, const float *b, int dim) {
@@ -102,15 +112,16 @@ typedef struct asked {
     int dim;
 } asked;
 
-/* Columns: id, question, terms, v. How well the row fits; below zero not. */
+/* Columns: id, question, terms, v, key. How well the row fits; below zero not. */
 static double fit(rag_deskdb *db, sqlite3_stmt *st, const asked *a) {
     const char *question = (const char *)sqlite3_column_text(st, 1);
     const char *terms = (const char *)sqlite3_column_text(st, 2);
+    const char *key = (const char *)sqlite3_column_text(st, 4);
     words w;
-    if (!question || !terms)
+    if (!question || !terms || !key)
         return -1;
     split(terms, &w);
-    double o = overlap(&a->words, &w), c = -1;
+    double o = overlap(&a->words, a->key, &w, key), c = -1;
     if (o < OVERLAP_COSINE)
         return -1;
     if (a->vector && sqlite3_column_type(st, 3) == SQLITE_BLOB &&
@@ -142,7 +153,7 @@ static int find_group(rag_deskdb *db, const asked *a, int64_t *id,
     if (rc || *id || !a->words.n)
         return rc;
     st = rag_desk_prepare(&db->w,
-                          "SELECT id, question, terms, v FROM queue_group"
+                          "SELECT id, question, terms, v, key FROM queue_group"
                           " ORDER BY id DESC LIMIT ?",
                           err);
     if (!st)
