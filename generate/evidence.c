@@ -416,6 +416,8 @@ static int choose(const query *q, const rag_passage *passages,
             .text = v->p->text + w.start,
             .score = v->p->score,
             .tokens = w.tokens,
+            .heading =
+                v->p->heading && v->p->heading[0] ? v->p->heading : v->p->title,
         };
         out->tokens += w.tokens;
     }

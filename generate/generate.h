@@ -38,6 +38,8 @@ typedef struct rag_evidence_item {
     const char *text; /* borrowed from the passage, end - start bytes */
     double score;
     size_t tokens;
+    const char *heading; /* the passage's heading, else its title; borrowed,
+                          * may be NULL: shown to models that want it */
 } rag_evidence_item;
 
 typedef struct rag_evidence {
@@ -98,13 +100,6 @@ typedef struct rag_prompt {
 int rag_prompt_build(const rag_card *card, const char *lang,
                      const char *question, const rag_evidence *ev,
                      rag_prompt *out, rag_error *err);
-/* The same, and where the card wants titles, each window with its passage's
- * heading (or title) in front. passages: those given to
- * rag_evidence_select. */
-int rag_prompt_build_titled(const rag_card *card, const char *lang,
-                            const char *question, const rag_evidence *ev,
-                            const rag_passage *passages, rag_prompt *out,
-                            rag_error *err);
 void rag_prompt_free(rag_prompt *p);
 /* The windows this card's model was made for: what to give to
  * rag_evidence_select (0 where the card says nothing). */

@@ -20,16 +20,12 @@
 #define PROMPT_QUESTION_CHARS 1000
 
 static int append_sources(const rag_card *card, const rag_card_lang *l,
-                          const rag_evidence *ev, const rag_passage *passages,
-                          rag_buf *b, rag_error *err) {
+                          const rag_evidence *ev, rag_buf *b, rag_error *err) {
     int rc = 0;
     for (size_t i = 0; i < ev->n && !rc; i++) {
         const rag_evidence_item *it = &ev->items[i];
         rc = rag_buf_printf(b, err, "[%zu] ", i + 1);
-        const rag_passage *p = passages ? &passages[it->passage] : NULL;
-        const char *head = NULL;
-        if (l->titles && p)
-            head = p->heading && p->heading[0] ? p->heading : p->title;
+        const char *head = l->titles ? it->heading : NULL;
         if (!rc && head && head[0]) {
             rc = rag_buf_append_char(b, '(', err);
             if (!rc)
@@ -49,10 +45,9 @@ static int append_sources(const rag_card *card, const rag_card_lang *l,
 
 /* "[1] ...\n[2] ...\n\nQuestion: ..." */
 static int append_task(const rag_card *card, const rag_card_lang *l,
-                       const char *question, const rag_evidence *ev,
-                       const rag_passage *passages, rag_buf *b,
+                       const char *question, const rag_evidence *ev, rag_buf *b,
                        rag_error *err) {
-    int rc = append_sources(card, l, ev, passages, b, err);
+    int rc = append_sources(card, l, ev, b, err);
     if (!rc)
         rc = rag_buf_printf(b, err, "\n%s", l->question);
     if (!rc)
@@ -62,13 +57,12 @@ static int append_task(const rag_card *card, const rag_card_lang *l,
 }
 
 static int build_turns(const rag_card *card, const rag_card_lang *l,
-                       const char *question, const rag_evidence *ev,
-                       const rag_passage *passages, rag_buf *b,
+                       const char *question, const rag_evidence *ev, rag_buf *b,
                        rag_error *err) {
     int rc =
         rag_buf_printf(b, err, "%s%s\n\n", card->user_open, l->instruction);
     if (!rc)
-        rc = append_task(card, l, question, ev, passages, b, err);
+        rc = append_task(card, l, question, ev, b, err);
     if (!rc)
         rc = rag_buf_append_str(b, card->user_close, err);
     if (!rc)
@@ -78,8 +72,7 @@ static int build_turns(const rag_card *card, const rag_card_lang *l,
 
 static int build_few_shot(const rag_card *card, const rag_card_lang *l,
                           const char *lang, const char *question,
-                          const rag_evidence *ev, const rag_passage *passages,
-                          rag_buf *b, rag_error *err) {
+                          const rag_evidence *ev, rag_buf *b, rag_error *err) {
     const char *answer =
         rag_card_lang_of(lang) == RAG_CARD_KO ? "답:" : "Answer:";
     int rc = rag_buf_printf(b, err, "%s\n\n", l->instruction);
@@ -89,7 +82,7 @@ static int build_few_shot(const rag_card *card, const rag_card_lang *l,
                             l->question, e->question, answer, e->answer);
     }
     if (!rc)
-        rc = append_task(card, l, question, ev, passages, b, err);
+        rc = append_task(card, l, question, ev, b, err);
     /* No space at the end: the model's own token begins with it. */
     if (!rc)
         rc = rag_buf_printf(b, err, "\n%s", answer);
@@ -98,15 +91,14 @@ static int build_few_shot(const rag_card *card, const rag_card_lang *l,
 
 static int build_chat(const rag_card *card, const rag_card_lang *l,
                       const char *question, const rag_evidence *ev,
-                      const rag_passage *passages, rag_buf *out,
-                      rag_error *err) {
+                      rag_buf *out, rag_error *err) {
     rag_buf b;
     rag_buf_init(&b, PROMPT_MAX);
     json_t *messages = NULL;
     /* One user turn: many templates (Gemma's) have no system turn. */
     int rc = rag_buf_printf(&b, err, "%s\n\n", l->instruction);
     if (!rc)
-        rc = append_task(card, l, question, ev, passages, &b, err);
+        rc = append_task(card, l, question, ev, &b, err);
     if (rc)
         goto out;
     messages = json_pack("[{s:s, s:s%}]", "role", "user", "content",
@@ -129,10 +121,9 @@ static int copy_stops(const rag_card *card, rag_prompt *out, rag_error *err) {
     return rc;
 }
 
-int rag_prompt_build_titled(const rag_card *card, const char *lang,
-                            const char *question, const rag_evidence *ev,
-                            const rag_passage *passages, rag_prompt *out,
-                            rag_error *err) {
+int rag_prompt_build(const rag_card *card, const char *lang,
+                     const char *question, const rag_evidence *ev,
+                     rag_prompt *out, rag_error *err) {
     memset(out, 0, sizeof *out);
     rag_buf_init(&out->text, PROMPT_MAX);
     rag_buf_init(&out->messages, 2 * PROMPT_MAX);
@@ -147,28 +138,21 @@ int rag_prompt_build_titled(const rag_card *card, const char *lang,
         goto out;
     switch (l->format) {
     case RAG_CARD_TURNS:
-        rc = build_turns(card, l, question, ev, passages, &out->text, err);
+        rc = build_turns(card, l, question, ev, &out->text, err);
         break;
     case RAG_CARD_FEW_SHOT:
-        rc = build_few_shot(card, l, lang, question, ev, passages, &out->text,
-                            err);
+        rc = build_few_shot(card, l, lang, question, ev, &out->text, err);
         if (!rc && !out->stop[0])
             rc = rag_str_dup("\n", &out->stop[0], err);
         break;
     case RAG_CARD_CHAT:
-        rc = build_chat(card, l, question, ev, passages, &out->messages, err);
+        rc = build_chat(card, l, question, ev, &out->messages, err);
         break;
     }
 out:
     if (rc)
         rag_prompt_free(out);
     return rc;
-}
-
-int rag_prompt_build(const rag_card *card, const char *lang,
-                     const char *question, const rag_evidence *ev,
-                     rag_prompt *out, rag_error *err) {
-    return rag_prompt_build_titled(card, lang, question, ev, NULL, out, err);
 }
 
 void rag_card_windows(const rag_card *card, const char *lang,

@@ -121,9 +121,8 @@ static void answer_to(const doc *d, const char *text, rag_grounding *out) {
     rag_card_windows(card, d->lang, &o);
     assert_int_equal(
         rag_evidence_select(d->question, &p, 1, &o, splitter, &ev, &err), 0);
-    assert_int_equal(rag_prompt_build_titled(card, d->lang, d->question, &ev,
-                                             &p, &prompt, &err),
-                     0);
+    assert_int_equal(
+        rag_prompt_build(card, d->lang, d->question, &ev, &prompt, &err), 0);
     int rc = rag_generator_run(generator, &prompt, NULL, &r, &err);
     if (rc)
         print_error("%s\n", err.message);
