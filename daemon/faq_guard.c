@@ -25,6 +25,22 @@
 /* What is left of a Hangul run once the entry's pieces are out may hold only
  * these. Longest first where one begins another. */
 static const char *const LIGHT[] = {
+    "아요",
+    "어요",
+    "여요",
+    "아야",
+    "어야",
+    "아도",
+    "어도",
+    "아서",
+    "어서",
+    "을까요",
+    "냐고",
+    "냐",
+    "니",
+    "아",
+    "어",
+    "려",
     "얼마인가요",
     "얼마예요",
     "얼마인지",

@@ -250,6 +250,7 @@ static void the_same_differently_spelled_is_the_same(void **state) {
     (void)state;
     static const char *const pairs[][2] = {
         {"통장 해지 어떻게 해요", "통장은 어떻게 해지하나요?"},
+        {"휴면예금 어떻게 찾아요", "휴면예금은 어떻게 찾나요?"},
         {"통장해지어떻게하나요", "통장은 어떻게 해지하나요?"},
         {"통장을 해지하려고 하는데요", "통장은 어떻게 해지하나요?"},
         {"이체한도 얼마예요?", "이체 한도는 얼마인가요?"},
