@@ -208,8 +208,8 @@ int rag_desk_resolve(rag_desk *d, const char *said, char **id, rag_error *err) {
 
 /* ---- masking ------------------------------------------------------------------ */
 
-static void mask_into(rag_desk *d, const char *s, size_t n, rag_buf *out,
-                      bool *whole) {
+static void mask_into(rag_desk *d, const char *lang, const char *s, size_t n,
+                      rag_buf *out, bool *whole) {
     rag_error err = {0};
     *whole = true;
     if (d && !d->mask) { /* masking is off */
@@ -217,8 +217,10 @@ static void mask_into(rag_desk *d, const char *s, size_t n, rag_buf *out,
     } else if (!d || n > RAG_PII_TEXT_MAX) {
         *whole = false;
     } else {
-        rag_pii_options opt = {
-            .kinds = d->mask, .keep = d->keep, .allow = d->allow};
+        rag_pii_options opt = {.kinds = d->mask,
+                               .keep = d->keep,
+                               .allow = d->allow,
+                               .lang = lang && *lang ? lang : NULL};
         if (rag_pii_mask(d->pii, s, n, &opt, out, NULL, &err)) {
             rag_log(RAG_LOG_WARN, "desk.mask", RAG_S("why", err.message));
             *whole = false;
@@ -226,9 +228,10 @@ static void mask_into(rag_desk *d, const char *s, size_t n, rag_buf *out,
     }
 }
 
-void rag_desk_mask(rag_desk *d, const char *s, size_t n, rag_buf *out) {
+void rag_desk_mask(rag_desk *d, const char *lang, const char *s, size_t n,
+                   rag_buf *out) {
     bool whole;
-    mask_into(d, s, n, out, &whole);
+    mask_into(d, lang, s, n, out, &whole);
     if (!whole)
         rag_buf_append_str(out, "[withheld]", NULL);
 }
@@ -386,7 +389,8 @@ static int make_waiting(rag_desk *d, const rag_desk_asked *asked,
         rc = rag_json_dump(v, &body, err);
     if (!rc)
         rc = rag_buf_steal(&body, &w->body, NULL, err);
-    rag_desk_mask(d, asked->question, strlen(asked->question), &question);
+    rag_desk_mask(d, a->lang, asked->question, strlen(asked->question),
+                  &question);
     if (!rc)
         rc = rag_buf_steal(&question, &w->question, NULL, err);
     if (!rc)

@@ -60,8 +60,10 @@ int64_t rag_desk_hit_version(const rag_index_hit *hit);
 /* Live version of the desk's entry; 0: it is not the desk's. */
 int64_t rag_desk_version(rag_desk *d, const char *id);
 
-/* Masks; without a desk, or when that fails, "[withheld]" alone. */
-void rag_desk_mask(rag_desk *d, const char *s, size_t n, rag_buf *out);
+/* Masks, with labels in lang (NULL: the text's own); without a desk, or when
+ * that fails, "[withheld]" alone. */
+void rag_desk_mask(rag_desk *d, const char *lang, const char *s, size_t n,
+                   rag_buf *out);
 
 /* Conversations named by clients; NULL without a desk. */
 struct rag_conversations *rag_desk_conversations(rag_desk *d);

@@ -31,10 +31,10 @@ json_t *rag_desk_time_json(int64_t t) {
 
 /* ---- the record --------------------------------------------------------------- */
 
-static json_t *masked(rag_desk *d, const char *s) {
+static json_t *masked(rag_desk *d, const char *lang, const char *s) {
     rag_buf b;
     rag_buf_init(&b, 0);
-    rag_desk_mask(d, s ? s : "", s ? strlen(s) : 0, &b);
+    rag_desk_mask(d, lang, s ? s : "", s ? strlen(s) : 0, &b);
     json_t *v = json_stringn(rag_buf_str(&b), b.len);
     rag_buf_free(&b);
     return v;
@@ -73,7 +73,7 @@ static json_t *answer_json(rag_desk *d, const rag_answer *a) {
         rag_buf_append_str(&text, at + line.len, NULL);
         s = rag_buf_str(&text);
     }
-    json_t *v = masked(d, s);
+    json_t *v = masked(d, a->lang, s);
     rag_buf_free(&line);
     rag_buf_free(&text);
     return v;
@@ -94,7 +94,7 @@ int rag_desk_body(rag_desk *d, const rag_desk_asked *asked, const rag_answer *a,
                   a->model ? a->model : "", "index", (json_int_t)a->generation);
     json_t *v = json_pack(
         "{so ss ss ss ss so ss so so so so so}", "question",
-        masked(d, asked->question), "lang", a->lang ? a->lang : "",
+        masked(d, a->lang, asked->question), "lang", a->lang ? a->lang : "",
         "collection", asked->collection ? asked->collection : "", "session",
         asked->session ? asked->session : "", "status",
         rag_answer_status_name(a->status), "answer", answer_json(d, a),

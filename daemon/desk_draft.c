@@ -233,7 +233,7 @@ static int feedback(rag_desk *d, const json_t *body, json_t **out,
     if (!rc)
         rc = rag_desk_resolve(d, said, &id, err);
     if (!rc) {
-        rag_desk_mask(d, comment, strlen(comment), &masked);
+        rag_desk_mask(d, NULL, comment, strlen(comment), &masked);
         rc = rag_deskdb_feedback(d->db, id, up, rag_buf_str(&masked), by, err);
     }
     if (!rc)

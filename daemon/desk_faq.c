@@ -197,9 +197,9 @@ static int store_question(rag_index *ix, const char *id, const char *answer,
 static int from_store(rag_pipeline *p, const char *id, rag_desk_entry *e,
                       rag_error *err) {
     rag_index *ix = NULL;
-    rag_serving *store = rag_pipeline_uses(p)->store;
+    rag_serving *store = p ? rag_pipeline_uses(p)->store : NULL;
     entry_init(e);
-    int rc = rag_serving_borrow(store, &ix, err);
+    int rc = store ? rag_serving_borrow(store, &ix, err) : RAG_E_NOINPUT;
     if (!rc)
         rc = rag_index_text(ix, id, 0, RAG_DESK_ANSWER_MAX, &e->answer, NULL,
                             err);
@@ -207,7 +207,8 @@ static int from_store(rag_pipeline *p, const char *id, rag_desk_entry *e,
         rc = rag_error_set(err, RAG_E_NOTFOUND, "there is no entry \"%s\"", id);
     if (!rc)
         rc = store_question(ix, id, e->answer, &e->question, err);
-    rag_serving_return(store, ix);
+    if (store)
+        rag_serving_return(store, ix);
     if (!rc)
         rc = rag_str_dup(id, &e->id, err);
     if (rc)

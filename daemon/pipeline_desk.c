@@ -48,7 +48,8 @@ static int mask_for_remote(rag_asking *a, rag_error *err) {
         return 0;
     rag_buf b;
     rag_buf_init(&b, 0);
-    rag_desk_mask(a->p->parts.desk, a->question.data, a->question.len, &b);
+    rag_desk_mask(a->p->parts.desk, NULL, a->question.data, a->question.len,
+                  &b);
     if (!b.len) {
         rag_buf_free(&b);
         return rag_error_set(err, RAG_E_NOMEM, "no memory to mask a question");
@@ -76,7 +77,7 @@ void rag_asking_record(rag_asking *a) {
     if (a->config->log_questions) {
         rag_buf b;
         rag_buf_init(&b, 0);
-        rag_desk_mask(d, o->question, strlen(o->question), &b);
+        rag_desk_mask(d, o->lang, o->question, strlen(o->question), &b);
         rag_buf_steal(&b, &o->masked, NULL, NULL);
         rag_buf_free(&b);
     }
