@@ -222,27 +222,28 @@ int rag_fts_df(rag_store *s, const char *token, size_t len, size_t *df,
     return rc;
 }
 
-int rag_fts_prefix(rag_store *s, const char *prefix, size_t len,
-                   rag_token_fn fn, void *user, rag_error *err) {
+int rag_fts_range(rag_store *s, const char *from, size_t from_len,
+                  const char *to, size_t to_len, rag_token_fn fn, void *user,
+                  rag_error *err) {
     char after[RAG_TOKEN_MAX];
     sqlite3_stmt *st;
     bool row = true;
     int rc;
 
-    if (len == 0 || len >= sizeof(after))
+    if (to_len == 0 || to_len >= sizeof(after))
         return 0;
-    memcpy(after, prefix, len);
+    memcpy(after, to, to_len);
     /* The next string that does not begin so; tokens are UTF-8, so that the
      * last byte is never 0xff. */
-    after[len - 1] = (char)((unsigned char)after[len - 1] + 1);
+    after[to_len - 1] = (char)((unsigned char)after[to_len - 1] + 1);
     rc = rag_store_prepare(s,
                            "SELECT term, doc FROM temp.vocab"
                            " WHERE term >= ?1 AND term < ?2",
                            &st, err);
     if (rc != 0)
         return rc;
-    sqlite3_bind_text64(st, 1, prefix, len, SQLITE_STATIC, SQLITE_UTF8);
-    sqlite3_bind_text64(st, 2, after, len, SQLITE_STATIC, SQLITE_UTF8);
+    sqlite3_bind_text64(st, 1, from, from_len, SQLITE_STATIC, SQLITE_UTF8);
+    sqlite3_bind_text64(st, 2, after, to_len, SQLITE_STATIC, SQLITE_UTF8);
     while (rc == 0) {
         const void *t;
 
@@ -256,6 +257,11 @@ int rag_fts_prefix(rag_store *s, const char *prefix, size_t len,
     }
     sqlite3_reset(st);
     return rc;
+}
+
+int rag_fts_prefix(rag_store *s, const char *prefix, size_t len,
+                   rag_token_fn fn, void *user, rag_error *err) {
+    return rag_fts_range(s, prefix, len, prefix, len, fn, user, err);
 }
 
 /* ---- registration ----------------------------------------------------------------- */

@@ -11,6 +11,7 @@
  *   generation.c   rows in memory, catching up, publishing
  *   snapshot.c     a generation's base in a file
  *   query.c        a question to weighted terms
+ *   spell.c        words the index does not have
  *   search.c       candidates of both sides, hits
  *   cosine.c       exact cosines of the candidates
  *   fuse.c         scores of both sides to one
@@ -203,6 +204,10 @@ typedef int (*rag_token_fn)(void *user, const char *token, size_t len,
                             size_t df);
 int rag_fts_prefix(rag_store *s, const char *prefix, size_t len,
                    rag_token_fn fn, void *user, rag_error *err);
+/* ... each token from `from` to what begins with `to`. */
+int rag_fts_range(rag_store *s, const char *from, size_t from_len,
+                  const char *to, size_t to_len, rag_token_fn fn, void *user,
+                  rag_error *err);
 /* Registers tokenizer and functions; called by store.c with its sqlite3. */
 int rag_fts_register(void *db, rag_error *err);
 

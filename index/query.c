@@ -40,6 +40,7 @@ const rag_tuning rag_tuning_default = {
     .second = 0.0,
     .sentence = 0.6,
     .feedback = 0.25,
+    .typo = 0.6,
 };
 
 typedef struct span {

@@ -12,6 +12,7 @@
  * with weighted columns as in section 3.6 (BM25F). Any thread.
  */
 #include "index/search_int.h"
+#include "index/spell.h"
 
 #include "base/clock.h"
 
@@ -365,6 +366,14 @@ static int lexical_side(rag_search *s, rag_error *err) {
 
     if (rc == 0)
         rc = frequencies(s, err);
+    if (rc == 0 && s->tuning->typo > 0) {
+        size_t before = s->nterms;
+
+        rc = rag_spell_repair(s->store, s->tuning->typo, s->terms, &s->nterms,
+                              err);
+        if (rc == 0 && s->nterms > before)
+            rc = frequencies(s, err);
+    }
     if (rc == 0)
         rc = rag_fts_match(s->store, s->terms, s->nterms, on_match, s, err);
     for (size_t i = 0; i < s->heaped && rc == 0; i++) {
