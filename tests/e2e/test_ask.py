@@ -14,7 +14,7 @@ def documents_become_answers():
     DESK.ingest(os.path.join(e2e.SAMPLES, "faq"),
                 os.path.join(e2e.SAMPLES, "company"))
     DESK.start_ready()
-    for question in ("출장 숙박비는 얼마까지 되나요?",
+    for question in ("서울 출장 숙박비 상한은 얼마인가요?",
                      "How long must a password be?"):
         code, a, _ = DESK.ask(question)
         assert a["status"] in ("answered", "extract"), a
