@@ -13,6 +13,7 @@
  * begins and ends at a sentence (or, of a sentence longer than a window, at
  * a word), and contains no suspect sentence (inject.c).
  */
+#include "generate/evidence_int.h"
 #include "generate/generate_int.h"
 
 #include "base/hash.h"
@@ -150,6 +151,7 @@ typedef struct sentence {
     uint64_t mask; /* which question terms are in it */
     bool number; /* has a digit */
     bool suspect;
+    double value; /* by evidence_rank.c */
 } sentence;
 
 typedef struct passage_view {
@@ -157,7 +159,7 @@ typedef struct passage_view {
     size_t index;
     sentence *s; /* into the shared array */
     size_t n;
-    double best; /* worth of its best sentence */
+    double best; /* value of its best sentence */
     bool korean;
 } passage_view;
 
@@ -204,9 +206,11 @@ static int view_passage(const query *q, const rag_sentences *sentences,
         size_t len = spans[i].end - spans[i].start;
         lookup l = {q, 0};
         rc = rag_terms_each(text, len, on_sentence_term, &l, err);
-        room[i] =
-            (sentence){spans[i].start, spans[i].end, l.mask,
-                       has_digit(text, len), rag_inject_suspect(text, len)};
+        room[i] = (sentence){.start = spans[i].start,
+                             .end = spans[i].end,
+                             .mask = l.mask,
+                             .number = has_digit(text, len),
+                             .suspect = rag_inject_suspect(text, len)};
     }
     v->n = n;
     v->korean = strcmp(rag_unicode_lang(v->p->text, v->p->len), "ko") == 0;
@@ -239,6 +243,7 @@ static double worth(const query *q, uint64_t mask) {
 typedef struct window {
     size_t start, end; /* bytes of the passage's text */
     size_t tokens;
+    size_t focus; /* which sentence it was grown from */
 } window;
 
 /* The best stretch of at most max_chars of one long sentence. */
@@ -296,12 +301,10 @@ static int find_window(const query *q, const passage_view *v, size_t max_chars,
                        size_t max_tokens, bool *found, window *w,
                        rag_error *err) {
     size_t best = v->n;
-    double best_worth = -1;
+    double best_worth = -1e8;
     *found = false;
     for (size_t i = 0; i < v->n; i++) {
-        double x = v->s[i].suspect ? -2
-                                   : worth(q, v->s[i].mask) +
-                                         (v->s[i].number ? q->number : 0);
+        double x = v->s[i].suspect ? -1e9 : v->s[i].value;
         if (x > best_worth + 1e-9) {
             best_worth = x;
             best = i;
@@ -309,6 +312,7 @@ static int find_window(const query *q, const passage_view *v, size_t max_chars,
     }
     if (best == v->n)
         return 0;
+    w->focus = best;
     size_t lo = best, hi = best;
     if (!fits(v, v->s[best].start, v->s[best].end, max_chars, max_tokens)) {
         /* Tokens a character here, to turn the budget into characters. */
@@ -339,8 +343,8 @@ static int find_window(const query *q, const passage_view *v, size_t max_chars,
         if (!down && !up)
             break;
         /* What follows explains more often than what stands before. */
-        double wd = down ? worth(q, v->s[lo - 1].mask) : -1;
-        double wu = up ? worth(q, v->s[hi + 1].mask) : -1;
+        double wd = down ? v->s[lo - 1].value : -1e9;
+        double wu = up ? v->s[hi + 1].value : -1e9;
         if (wu >= wd)
             hi++;
         else
@@ -418,6 +422,9 @@ static int choose(const query *q, const rag_passage *passages,
             .tokens = w.tokens,
             .heading =
                 v->p->heading && v->p->heading[0] ? v->p->heading : v->p->title,
+            .focus_start = v->p->start + v->s[w.focus].start,
+            .focus_end = v->p->start + v->s[w.focus].end,
+            .value = v->s[w.focus].value,
         };
         out->tokens += w.tokens;
     }
@@ -426,17 +433,16 @@ static int choose(const query *q, const rag_passage *passages,
 
 /* Cuts passages where suspect sentences stand: what is on either side of one
  * may each give a window. */
-static size_t part(const query *q, const passage_view *views, size_t n,
-                   passage_view *parts, size_t max) {
+static size_t part(const passage_view *views, size_t n, passage_view *parts,
+                   size_t max) {
     size_t k = 0;
     for (size_t i = 0; i < n; i++) {
         const passage_view *v = &views[i];
         for (size_t lo = 0; lo < v->n && k < max;) {
             size_t hi = lo;
-            double best = 0;
+            double best = -1e8;
             for (; hi < v->n && !v->s[hi].suspect; hi++)
-                best = fmax(best, worth(q, v->s[hi].mask) +
-                                      (v->s[hi].number ? q->number : 0));
+                best = fmax(best, v->s[hi].value);
             if (hi > lo) {
                 parts[k] = *v;
                 parts[k].s = v->s + lo;
@@ -449,6 +455,41 @@ static size_t part(const query *q, const passage_view *views, size_t n,
     return k;
 }
 
+static int by_best(const void *a, const void *b) {
+    const passage_view *x = a, *y = b;
+    if (x->best != y->best)
+        return x->best > y->best ? -1 : 1;
+    return by_score(a, b);
+}
+
+/* Gives every sentence its value; suspect ones are not read by anyone. */
+static int value_all(const query *q, const passage_view *views, size_t n,
+                     sentence *all, size_t total, const rag_similarity *similar,
+                     rag_error *err) {
+    rag_ranked *r = calloc(total ? total : 1, sizeof *r);
+    size_t k = 0;
+    if (!r)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < views[i].n; j++) {
+            const sentence *s = &views[i].s[j];
+            if (s->suspect)
+                continue;
+            r[k++] = (rag_ranked){.passage = views[i].p,
+                                  .text = views[i].p->text + s->start,
+                                  .len = s->end - s->start,
+                                  .words = worth(q, s->mask) +
+                                           (s->number ? q->number : 0)};
+        }
+    int rc = rag_evidence_rank(similar, r, k, err);
+    k = 0;
+    for (size_t i = 0; i < total && !rc; i++)
+        if (!all[i].suspect)
+            all[i].value = r[k++].value;
+    free(r);
+    return rc;
+}
+
 int rag_evidence_select(const char *question, const rag_passage *passages,
                         size_t n, const rag_evidence_options *opt,
                         const rag_sentences *sentences, rag_evidence *out,
@@ -457,6 +498,8 @@ int rag_evidence_select(const char *question, const rag_passage *passages,
     query q;
     passage_view views[EVIDENCE_PASSAGES_MAX], parts[EVIDENCE_PARTS_MAX];
     memset(out, 0, sizeof *out);
+    if (!opt)
+        opt = &none;
     size_t used = n < EVIDENCE_PASSAGES_MAX ? n : EVIDENCE_PASSAGES_MAX;
     sentence *all = calloc(EVIDENCE_SENTENCES_MAX, sizeof *all);
     if (!all)
@@ -471,9 +514,14 @@ int rag_evidence_select(const char *question, const rag_passage *passages,
     }
     if (!rc) {
         weigh(&q, all, total);
-        size_t nparts = part(&q, views, used, parts, EVIDENCE_PARTS_MAX);
-        qsort(parts, nparts, sizeof parts[0], by_score);
-        rc = choose(&q, passages, parts, nparts, opt ? opt : &none, out, err);
+        rc = value_all(&q, views, used, all, total, opt->similar, err);
+    }
+    if (!rc) {
+        size_t nparts = part(views, used, parts, EVIDENCE_PARTS_MAX);
+        qsort(parts, nparts, sizeof parts[0],
+              opt->similar ? by_best : by_score);
+        rc = choose(&q, passages, parts, nparts, opt, out, err);
+        out->ranked = opt->similar != NULL;
         out->dropped += n - used;
     }
     free(all);

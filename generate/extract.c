@@ -195,6 +195,24 @@ static int write_extract(const rag_ground_ctx *c, const char *lang,
     return rc;
 }
 
+/* The sentence that ranking put first; what it announces or asks is said in
+ * the one behind it. c->n when it is not among the sources. */
+static size_t focus_of(const rag_ground_ctx *c) {
+    const rag_evidence_item *top = &c->ev->items[0];
+    for (size_t i = 0; i < c->n; i++) {
+        const rag_source *s = &c->source[i];
+        if (s->item != 0 || s->end <= top->focus_start ||
+            s->start >= top->focus_end)
+            continue;
+        while (i + 1 < c->n && c->source[i + 1].item == 0 &&
+               (is_question(&c->source[i].facts) ||
+                is_heading(&c->source[i].facts)))
+            i++;
+        return short_enough(c, i, 1) ? i : c->n;
+    }
+    return c->n;
+}
+
 int rag_ground_extract(const char *question, const char *lang,
                        const rag_evidence *ev, const rag_passage *passages,
                        const rag_sentences *sentences, rag_grounding *out,
@@ -224,10 +242,15 @@ int rag_ground_extract(const char *question, const char *lang,
             best = i;
         }
     }
+    size_t focus = ev->ranked && ev->n ? focus_of(&c) : c.n;
+    if (focus < c.n)
+        best = focus;
     if (best < c.n)
         foreign = lead_in(lang, &c.source[best])[0] != '\0';
-    /* Another language shares no words: retrieval has judged it then. */
-    if (best < c.n && (foreign || best_cover >= EXTRACT_COVERAGE_MIN)) {
+    /* Another language shares no words, and meaning needs none: retrieval has
+     * judged it then. */
+    if (best < c.n &&
+        (foreign || focus < c.n || best_cover >= EXTRACT_COVERAGE_MIN)) {
         size_t first, count;
         widen(w, best, &first, &count);
         rc = write_extract(&c, lang, first, count, out, err);

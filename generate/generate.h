@@ -40,26 +40,40 @@ typedef struct rag_evidence_item {
     size_t tokens;
     const char *heading; /* the passage's heading, else its title; borrowed,
                           * may be NULL: shown to models that want it */
+    size_t focus_start, focus_end; /* bytes of the document: the sentence that
+                                    * speaks most to the question */
+    double value; /* of that sentence, comparable within one evidence */
 } rag_evidence_item;
 
 typedef struct rag_evidence {
     rag_evidence_item items[RAG_EVIDENCE_MAX]; /* as numbered in the prompt */
     size_t n;
+    bool ranked; /* by meaning too: the first item's focus is the best */
     size_t tokens; /* of all items */
     size_t dropped; /* passages that gave nothing for want of budget */
 } rag_evidence;
+
+#define RAG_SIMILAR_MAX 40 /* sentences read by an encoder for one question */
+
+/* An encoder lent for one call: cosines of n texts with the question. */
+typedef struct rag_similarity {
+    int (*cosines)(void *user, const char *const *texts, const size_t *lens,
+                   size_t n, double *out, rag_error *err);
+    void *user;
+} rag_similarity;
 
 typedef struct rag_evidence_options {
     size_t max_tokens; /* 0: 300 */
     size_t max_items; /* 0: 3; at most RAG_EVIDENCE_MAX */
     size_t max_chars_ko, max_chars_en; /* a window; 0: 260 and 420 */
+    const rag_similarity *similar; /* NULL: words alone */
 } rag_evidence_options;
 
 /*
  * Chooses from each passage the run of whole sentences that speaks most to
  * the question (overlap of content terms weighted by rarity among the
- * passages, numbers and names; then position), best passages first. Items
- * point into the passages' text. Thread-safe.
+ * passages, numbers and names; with `similar` also nearness of meaning), the
+ * best first. Items point into the passages' text. Thread-safe.
  */
 int rag_evidence_select(const char *question, const rag_passage *passages,
                         size_t n, const rag_evidence_options *opt,

@@ -200,11 +200,12 @@ static int read_claim(const rag_ground_ctx *c, const char *s, size_t n,
     for (size_t i = 0; i < f->nnumbers; i += rag_numbers_run(f, i))
         if (cl->n < NEEDS_MAX)
             cl->need[cl->n++] = (need){true, i, rag_numbers_run(f, i)};
-    size_t words = 0;
+    size_t words = 0, fresh = 0; /* fresh: not the question's own */
     for (size_t i = 0; i < f->nwords; i++) {
         if (!f->word[i].content)
             continue;
         words++;
+        fresh += !rag_words_have(&c->question, f, &f->word[i]);
         if (!lent(c, f, &f->word[i]) && cl->n < NEEDS_MAX)
             cl->need[cl->n++] = (need){false, i, 1};
     }
@@ -212,6 +213,13 @@ static int read_claim(const rag_ground_ctx *c, const char *s, size_t n,
         snprintf(why, cap, "a sentence says too much to be checked");
     else if (!words && !f->nnumbers)
         snprintf(why, cap, "a sentence without anything to check");
+    else if (!cl->stance && !fresh && !f->nnumbers && !rag_facts_predicative(f))
+        snprintf(why, cap, "it only repeats the question");
+    else if (!cl->stance && words < 2 && !f->nnumbers &&
+             rag_facts_predicative(f))
+        snprintf(why, cap, "it says too little to be an answer");
+    else if (!rag_ground_answers_kind(c, f))
+        snprintf(why, cap, "it is not the kind of number asked for");
     else
         *ok = true;
     return 0;

@@ -44,4 +44,8 @@ int rag_ground_cite(const rag_ground_ctx *c, size_t first, size_t count,
 bool rag_ground_focus(const rag_ground_ctx *c, const rag_facts *said,
                       size_t number);
 
+/* False when the question asks for a number, or for one of a certain kind
+ * ("며칠", "how many days"), and a bare span gives none such. */
+bool rag_ground_answers_kind(const rag_ground_ctx *c, const rag_facts *said);
+
 #endif

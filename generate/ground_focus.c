@@ -7,8 +7,8 @@
  * "Lockers cost 50,000 won (small), 80,000 won (medium); the deposit is
  * 200,000 won": each number is in the evidence, and only one is the price of
  * a medium one. A number is close to a question by the question's words that
- * stand in its own segment (up to a comma, semicolon, table bar or connective
- * ending), less so by those of its sentence and of its heading. When another
+ * stand in its own segment (up to a comma, semicolon or connective ending; a
+ * row of a table is one), less so by those of its sentence and of its heading. When another
  * value of the same unit is clearly closer than the one said, the claim
  * fails: the whole sentence is quoted instead.
  */
@@ -80,6 +80,25 @@ static double close_words(const focus *x, const rag_facts *e,
     return got;
 }
 
+/* Words of the segment that the question holds inside longer ones, as it does
+ * when typed without spaces ("서울출장숙박비한도"). */
+static double inside_question(const rag_ground_ctx *c, const rag_facts *e,
+                              size_t start, size_t end) {
+    const rag_facts *q = &c->question;
+    double got = 0;
+    for (size_t i = 0; i < e->nwords; i++) {
+        const rag_word *w = &e->word[i];
+        size_t len = w->end - w->start;
+        bool hangul = (unsigned char)e->text.data[w->start] >= 0xEA;
+        if (!w->content || w->strict || w->start < start || w->start >= end ||
+            len < (hangul ? 6 : 5) || rag_words_have(q, e, w))
+            continue;
+        got += memmem(q->text.data, q->text.len, e->text.data + w->start,
+                      len) != NULL;
+    }
+    return got;
+}
+
 /* The segment of e around number i: commas inside numbers do not end it. */
 static void segment_of(const rag_facts *e, size_t i, size_t *start,
                        size_t *end) {
@@ -88,13 +107,13 @@ static void segment_of(const rag_facts *e, size_t i, size_t *start,
     *start = lo;
     *end = hi;
     rag_clause_around(e, start, end);
-    while (lo > *start && !strchr(",;|", s[lo - 1])) {
+    while (lo > *start && !strchr(",;", s[lo - 1])) {
         lo--;
         for (size_t k = 0; k < e->nnumbers; k++)
             if (lo > e->number[k].start && lo < e->number[k].end)
                 lo = e->number[k].start;
     }
-    while (hi < *end && !strchr(",;|", s[hi])) {
+    while (hi < *end && !strchr(",;", s[hi])) {
         for (size_t k = 0; k < e->nnumbers; k++)
             if (hi >= e->number[k].start && hi < e->number[k].end)
                 hi = e->number[k].end - 1;
@@ -102,6 +121,67 @@ static void segment_of(const rag_facts *e, size_t i, size_t *start,
     }
     *start = lo > *start ? lo : *start;
     *end = hi;
+}
+
+/* What a question asks for by its words, and the units that answer it. */
+typedef struct asked {
+    const char *words, *units; /* units between spaces; "" any number */
+} asked;
+
+static const asked ASKED[] = {
+    {"며칠", " day bday cday month week year mon hour "},
+    {"몇일", " day bday cday month week year mon hour "},
+    {"몇 분", " min sec hour "},
+    {"몇분", " min sec hour "},
+    {"몇 시간", " hour min day "},
+    {"몇시간", " hour min day "},
+    {"몇 개월", " month year week day "},
+    {"몇개월", " month year week day "},
+    {"몇 년", " year month "},
+    {"몇년", " year month "},
+    {"몇 퍼센트", " % pp "},
+    {"몇퍼센트", " % pp "},
+    {"몇 프로", " % pp "},
+    {"몇프로", " % pp "},
+    {"몇 명", " person "},
+    {"몇명", " person "},
+    {"얼마", ""},
+    {"몇 ", ""},
+    {"how much", ""},
+    {"how many", ""},
+    {"how long", ""},
+    {"how often", ""},
+    {"what percent", " % pp "},
+    {"how many days", " day bday cday week "},
+    {"how many hours", " hour "},
+    {"how many months", " month year "},
+    {"how many years", " year month "},
+    {"phone number", ""},
+    {"전화번호", ""}};
+
+bool rag_ground_answers_kind(const rag_ground_ctx *c, const rag_facts *said) {
+    const char *q = c->question.text.data;
+    const asked *a = NULL;
+    for (size_t i = 0; i < sizeof ASKED / sizeof ASKED[0]; i++)
+        if (strstr(q, ASKED[i].words) && (!a || !a->units[0]))
+            a = &ASKED[i];
+    if (!a || rag_facts_predicative(said))
+        return true;
+    for (size_t i = 0; i < said->nnumbers; i++) {
+        char unit[24] = " ";
+        size_t n = strlen(said->number[i].unit);
+        memcpy(unit + 1, said->number[i].unit, n);
+        memcpy(unit + 1 + n, " ", 2);
+        if (!a->units[0] || !n || strstr(a->units, unit))
+            return true;
+    }
+    /* "twelve", "하루", "무료" */
+    for (size_t i = 0; i < said->nwords; i++)
+        if (said->word[i].strict)
+            return true;
+    return strstr(said->text.data, "무료") || strstr(said->text.data, "free") ||
+           strstr(said->text.data, "없") || strstr(said->text.data, "daily") ||
+           strstr(said->text.data, "ly");
 }
 
 bool rag_ground_focus(const rag_ground_ctx *c, const rag_facts *said,
@@ -128,7 +208,8 @@ bool rag_ground_focus(const rag_ground_ctx *c, const rag_facts *said,
             segment_of(e, i, &start, &end);
             double near =
                 close_words(f, e, head, start, end, &c->question, f->question) +
-                close_words(f, e, head, start, end, said, f->own);
+                close_words(f, e, head, start, end, said, f->own) +
+                inside_question(c, e, start, end);
             if (same)
                 mine = fmax(mine, near);
             else

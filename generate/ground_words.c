@@ -318,7 +318,7 @@ static bool english_conjunction(const char *s, size_t i, size_t e) {
 }
 
 static bool hard_break(char c) {
-    return c == ';' || c == '|' || c == '\n';
+    return c == ';' || c == '\n';
 }
 
 void rag_clause_around(const rag_facts *f, size_t *start, size_t *end) {
@@ -356,6 +356,9 @@ void rag_clause_around(const rag_facts *f, size_t *start, size_t *end) {
 /* ---- predicates and stances ---------------------------------------------------------- */
 
 bool rag_facts_predicative(const rag_facts *f) {
+    static const char *const KO_ONE[] = {
+        "니다", "어요", "아요", "해요", "돼요", "세요",   "나요", "이다",
+        "한다", "된다", "가능", "불가", "없음", "불가능", "있음", "금지"};
     static const char *const KO[] = {"다",     "요",   "죠",   "까",   "음",
                                      "함",     "됨",   "임",   "불가", "가능",
                                      "불가능", "없음", "있음", "금지", "필요",
@@ -369,8 +372,10 @@ bool rag_facts_predicative(const rag_facts *f) {
     while (n && strchr(" .!?)\"'", s[n - 1]))
         n--;
     if (f->korean) {
-        for (size_t i = 0; i < COUNT(KO); i++)
-            if (ends(s, n, KO[i]))
+        /* One word may be a noun that ends like a verb ("광양함", "바다"). */
+        bool one = !memchr(s, ' ', n);
+        for (size_t i = 0; i < (one ? COUNT(KO_ONE) : COUNT(KO)); i++)
+            if (ends(s, n, one ? KO_ONE[i] : KO[i]))
                 return true;
         return false;
     }
