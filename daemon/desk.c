@@ -24,6 +24,8 @@
 
 #define OPEN_WAIT_MS 5000.0 /* for a predecessor to let go */
 #define BATCH 256
+#define JOINED 3 /* entries put among a search's hits */
+#define JOIN_COSINE 0.82 /* what is less near is not worth looking at */
 #define ENCODE_BATCH 32
 #define TRIES 3
 #define TRY_AGAIN_MS 200.0
@@ -72,6 +74,16 @@ int rag_desk_exact(rag_desk *d, const char *key, size_t len,
     rag_desk_live *l = rag_desk_live_now(d);
     rag_desk_live_filter(l, r);
     int rc = rag_desk_live_exact(l, key, len, collection, 0, r, err);
+    rag_desk_live_unref(l);
+    return rc;
+}
+
+int rag_desk_join(rag_desk *d, const float *vector, const char *collection,
+                  rag_index_result *r, rag_error *err) {
+    rag_desk_live *l = rag_desk_live_now(d);
+    rag_desk_live_filter(l, r);
+    int rc = rag_desk_live_join(l, vector, collection, 0, JOINED, JOIN_COSINE,
+                                r, err);
     rag_desk_live_unref(l);
     return rc;
 }

@@ -175,6 +175,16 @@ int rag_desk_live_exact(const rag_desk_live *l, const char *key, size_t len,
 int rag_desk_live_near(const rag_desk_live *l, const float *vector,
                        const char *collection, int64_t now, size_t max,
                        double least, rag_index_result *r, rag_error *err);
+/*
+ * Puts up to max live entries that are near to vector among the hits of a
+ * search of the store, as documents of their own: each gets the score of the
+ * best hit that is no nearer than it, and stands before it. A search that
+ * found nothing gets those with cosine >= least, scored by it. best_cosine is
+ * kept right.
+ */
+int rag_desk_live_join(const rag_desk_live *l, const float *vector,
+                       const char *collection, int64_t now, size_t max,
+                       double least, rag_index_result *r, rag_error *err);
 /* Live version of an id; 0: none. */
 int64_t rag_desk_live_version(const rag_desk_live *l, const char *id);
 

@@ -391,3 +391,57 @@ int rag_desk_live_near(const rag_desk_live *l, const float *vector,
     free(v);
     return rc;
 }
+
+/* Where a hit of this cosine belongs in r, and its score; false: behind
+ * everything that was found. */
+static bool rank_of(const rag_index_result *r, double cosine, size_t *at,
+                    double *score) {
+    bool any = false;
+    for (size_t i = 0; i < r->n; i++) {
+        const rag_index_hit *h = &r->hits[i];
+        if (isnan(h->vector) || h->vector > cosine ||
+            (any && h->score <= *score))
+            continue;
+        any = true;
+        *score = h->score;
+        *at = i;
+    }
+    /* Before the first chunk of that document. */
+    while (any && *at && r->hits[*at - 1].document == r->hits[*at].document)
+        --*at;
+    return any;
+}
+
+int rag_desk_live_join(const rag_desk_live *l, const float *vector,
+                       const char *collection, int64_t now, size_t max,
+                       double least, rag_index_result *r, rag_error *err) {
+    rag_index_result near = {0};
+    int rc =
+        rag_desk_live_near(l, vector, collection, now, max, least, &near, err);
+    for (size_t i = 0; i < near.n && !rc; i++) {
+        rag_index_hit *h = &near.hits[i];
+        size_t at = 0;
+        double score = h->vector;
+        if (r->n && !rank_of(r, h->vector, &at, &score))
+            break; /* the others are no nearer */
+        rag_index_hit *v = realloc(r->hits, (r->n + 1) * sizeof *v);
+        if (!v) {
+            rc = rag_error_set(err, RAG_E_NOMEM, "no memory for an answer");
+            break;
+        }
+        r->hits = v;
+        memmove(v + at + 1, v + at, (r->n - at) * sizeof *v);
+        v[at] = *h;
+        memset(h, 0, sizeof *h);
+        v[at].score = score;
+        v[at].document = at < r->n ? v[at + 1].document : 0;
+        for (size_t k = at + 1; k <= r->n; k++)
+            v[k].document++;
+        r->n++;
+        r->documents++;
+        if (isnan(r->best_cosine) || v[at].vector > r->best_cosine)
+            r->best_cosine = v[at].vector;
+    }
+    rag_index_result_free(&near);
+    return rc;
+}

@@ -253,6 +253,51 @@ static void the_nearest_vector_is_found(void **state) {
     rag_desk_live_unref(live);
 }
 
+static void near_entries_stand_among_what_was_found(void **state) {
+    desk *d = *state;
+    const float a[] = {1, 0, 0, 0}, b[] = {0.8f, 0.6f, 0, 0};
+    rag_desk_vectors va = {"enc", 4, 1, a}, vb = {"enc", 4, 1, b};
+    put(d, "a", "question a", "A");
+    put(d, "b", "question b", "B");
+    OK(rag_deskdb_approve(d->db, "a", 0, "lee", &va, false, err));
+    OK(rag_deskdb_approve(d->db, "b", 0, "lee", &vb, false, err));
+    rag_desk_live *live;
+    OK(rag_deskdb_live(d->db, "enc", 4, &live, err));
+    /* Documents x (two chunks), y, z by score; y is the nearest. */
+    rag_index_result r = {.hits = calloc(4, sizeof *r.hits),
+                          .n = 4,
+                          .documents = 3,
+                          .best_cosine = .95};
+    const double cosine[] = {.7, .6, .95, .3}, score[] = {9, 8, 5, 2};
+    const size_t number[] = {0, 0, 1, 2};
+    const char *const doc[] = {"x", "x", "y", "z"};
+    for (size_t i = 0; i < 4; i++) {
+        r.hits[i].doc = own(doc[i]);
+        r.hits[i].vector = cosine[i];
+        r.hits[i].score = score[i];
+        r.hits[i].document = number[i];
+    }
+    /* a is nearer than all, b nearer than x. */
+    OK(rag_desk_live_join(live, a, NULL, 0, 3, .5, &r, err));
+    assert_int_equal(r.n, 6);
+    assert_int_equal(r.documents, 5);
+    const char *const want[] = {"a", "b", "x", "x", "y", "z"};
+    const size_t numbers[] = {0, 1, 2, 2, 3, 4};
+    for (size_t i = 0; i < 6; i++) {
+        assert_string_equal(r.hits[i].doc, want[i]);
+        assert_int_equal(r.hits[i].document, numbers[i]);
+        assert_true(!i || r.hits[i].score <= r.hits[i - 1].score);
+    }
+    assert_true(r.best_cosine > .99);
+    rag_index_result_free(&r);
+    /* Nothing found: the nearest, if near enough. */
+    OK(rag_desk_live_join(live, a, NULL, 0, 3, .9, &r, err));
+    assert_int_equal(r.n, 1);
+    assert_string_equal(r.hits[0].doc, "a");
+    rag_index_result_free(&r);
+    rag_desk_live_unref(live);
+}
+
 static void what_is_put_is_checked(void **state) {
     desk *d = *state;
     rag_error failed = {0};
@@ -736,6 +781,7 @@ int main(void) {
         T(only_live_and_retired_ids_hide),
         T(an_entry_answers_within_its_dates),
         T(the_nearest_vector_is_found),
+        T(near_entries_stand_among_what_was_found),
         T(what_is_put_is_checked),
         T(entries_are_listed_by_filter),
         T(similar_questions_share_a_group),
