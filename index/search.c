@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define ROUNDS 32 /* tries to meet the store at one commit */
+#define SAME_MAX 2 /* times the same passage may stand in a result */
 #define DROP_FROM 1000 /* chunks from which common terms are dropped */
 
 static int no_memory(rag_error *err) {
@@ -435,38 +436,90 @@ static int fill_hit(rag_search *s, const rag_ranked *d, const rag_candidate *c,
     return 0;
 }
 
-static int fetch(rag_search *s, const rag_fusion *f, rag_index_result *out,
+static void free_hit(rag_index_hit *h) {
+    free(h->doc);
+    free(h->title);
+    free(h->heading);
+    free(h->source);
+    free(h->url);
+    free(h->lang);
+    free(h->collection);
+    free(h->text);
+    free(h->question);
+}
+
+/* Counts a passage; true when it has been there SAME_MAX times before. */
+static bool is_repeated(uint64_t *seen, size_t *n, size_t cap, uint64_t x) {
+    size_t times = 0;
+
+    if (x == 0)
+        return false;
+    for (size_t i = 0; i < *n; i++)
+        times += seen[i] == x;
+    if (times < SAME_MAX && *n < cap)
+        seen[(*n)++] = x;
+    return times >= SAME_MAX;
+}
+
+/* Adds document d's best chunks to out; *repeated when its passage was there
+ * often enough (seen NULL: not asked), and then nothing is added. */
+static int fetch_document(rag_search *s, const rag_ranked *d, size_t per,
+                          rag_index_result *out, uint64_t *seen, size_t *nseen,
+                          bool *repeated, rag_error *err) {
+    size_t n = d->n < per ? d->n : per;
+    rag_index_hit *more = realloc(out->hits, (out->n + n) * sizeof(*more));
+    bool any = false;
+    int rc = 0;
+
+    *repeated = false;
+    if (more == NULL)
+        return no_memory(err);
+    out->hits = more;
+    for (size_t j = 0; j < n && rc == 0 && !*repeated; j++) {
+        rag_index_hit *h = &out->hits[out->n];
+        bool found = false;
+
+        memset(h, 0, sizeof(*h));
+        rc = fill_hit(s, d, &s->c[d->first + j], !any, out->documents, h,
+                      &found, err);
+        if (rc == 0 && found && !any && seen)
+            *repeated =
+                is_repeated(seen, nseen, RAG_INDEX_K_MAX, rag_order_passage(h));
+        if (*repeated || (!found && rc == 0)) {
+            free_hit(h);
+            continue;
+        }
+        out->n++; /* freed with the result */
+        any |= found;
+    }
+    out->documents += any;
+    return rc;
+}
+
+/* Texts of the best; the same passage again and again goes to the end. */
+static int fetch(rag_search *s, rag_fusion *f, rag_index_result *out,
                  rag_error *err) {
     size_t k = s->query->k ? s->query->k : 10;
-    size_t per = s->query->chunks ? s->query->chunks : 1;
-    int rc = 0;
+    size_t per = s->query->chunks ? s->query->chunks : 1, later = 0, n = 0;
+    uint64_t *seen = calloc(RAG_INDEX_K_MAX, sizeof(*seen));
+    bool repeated;
+    int rc = seen ? 0 : no_memory(err);
 
     if (k > RAG_INDEX_K_MAX)
         k = RAG_INDEX_K_MAX;
     if (per > RAG_INDEX_K_MAX)
         per = RAG_INDEX_K_MAX;
     for (size_t i = 0; i < f->n && out->documents < k && rc == 0; i++) {
-        const rag_ranked *d = &f->docs[i];
-        size_t n = d->n < per ? d->n : per;
-        rag_index_hit *more = realloc(out->hits, (out->n + n) * sizeof(*more));
-        bool any = false;
-
-        if (more == NULL)
-            return no_memory(err);
-        out->hits = more;
-        for (size_t j = 0; j < n && rc == 0; j++) {
-            rag_index_hit *h = &out->hits[out->n];
-            bool found = false;
-
-            memset(h, 0, sizeof(*h));
-            rc = fill_hit(s, d, &s->c[d->first + j], !any, out->documents, h,
-                          &found, err);
-            if (found || rc != 0)
-                out->n++; /* freed with the result */
-            any |= found;
-        }
-        out->documents += any;
+        rc = fetch_document(s, &f->docs[i], per, out, seen, &n, &repeated, err);
+        if (repeated)
+            f->docs[later++] = f->docs[i]; /* its place is free by now */
     }
+    for (size_t i = 0; i < later && out->documents < k && rc == 0; i++)
+        rc = fetch_document(s, &f->docs[i], per, out, NULL, NULL, &repeated,
+                            err);
+    free(seen);
+    if (rc == 0 && s->query->text)
+        rc = rag_order_successors(out, s->query->text, err);
     return rc;
 }
 
@@ -587,18 +640,6 @@ int rag_index_search(rag_index *ix, const rag_index_query *q,
     if (rc != 0)
         rag_index_result_free(out);
     return rc;
-}
-
-static void free_hit(rag_index_hit *h) {
-    free(h->doc);
-    free(h->title);
-    free(h->heading);
-    free(h->source);
-    free(h->url);
-    free(h->lang);
-    free(h->collection);
-    free(h->text);
-    free(h->question);
 }
 
 void rag_index_result_free(rag_index_result *r) {

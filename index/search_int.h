@@ -43,4 +43,17 @@ int rag_search_cosines(rag_search *s, rag_error *err);
  */
 int rag_search_likeness(rag_search *s, const rag_fusion *f, rag_error *err);
 
+/* ---- order.c ---- */
+
+/* True when the second document is a newer version of the first, and the
+ * question does not ask for the older one. */
+bool rag_order_succeeds(const char *old_title, const char *old_id,
+                        const char *new_title, const char *new_id,
+                        const char *question);
+/* Puts newer versions before older ones; numbers documents again. */
+int rag_order_successors(rag_index_result *r, const char *question,
+                         rag_error *err);
+/* The same for passages that differ in spaces and punctuation only; 0: none. */
+uint64_t rag_order_passage(const rag_index_hit *h);
+
 #endif

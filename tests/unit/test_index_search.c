@@ -5,6 +5,8 @@
  */
 #include "test_index_support.h"
 
+#include "index/search_int.h"
+
 static const test_doc bank[] = {
     {.id = "internet",
      .title = "전자금융",
@@ -310,6 +312,89 @@ static void exact_questions_are_found_by_key(void **state) {
     test_dir_free(dir);
 }
 
+static void older_versions_give_way(void **state) {
+    static const struct {
+        const char *ot, *oi, *nt, *ni, *question;
+        bool succeeds;
+    } t[] = {
+        {"출장 규정 (2024년판)", "a", "출장 규정 (2026년판)", "b", "일비",
+         true},
+        {"출장 규정 (2026년판)", "a", "출장 규정 (2024년판)", "b", "일비",
+         false},
+        {"출장 규정 (2024년판)", "a", "출장 규정 (2026년판)", "b",
+         "2024년 출장의 일비", false},
+        {"Security policy v1", "a", "Security policy v2", "b", "x", true},
+        {"Security policy v1.4", "a", "Security policy, version 2.0", "b", "x",
+         true},
+        {"보안 지침 버전 1", "a", "보안 지침 버전 2", "b", "x", true},
+        {"x", "h/remote-work-2023.en.txt", "y", "h/remote-work-2026.en.md", "x",
+         true},
+        {"Chapter 1", "a", "Chapter 2", "b", "x", false},
+        {"은행법 제28조", "a", "은행법 제29조", "b", "x", false},
+        {"Leave 2023", "a", "Travel 2026", "b", "x", false},
+        {"", "1", "", "2", "x", false},
+    };
+    char *dir = test_dir();
+    const test_doc docs[] = {
+        {.id = "old",
+         .title = "출장 규정 (2024년판)",
+         .text = "출장 일비 일비 일비는 삼만 원"},
+        {.id = "new",
+         .title = "출장 규정 (2026년판)",
+         .text = "출장 일비는 사만 원이며 식비를 포함합니다."},
+        {.id = "etc", .title = "식당", .text = "식당 안내"},
+    };
+    rag_index *ix;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+        if (rag_order_succeeds(t[i].ot, t[i].oi, t[i].nt, t[i].ni,
+                               t[i].question) != t[i].succeeds)
+            fail_msg("%s / %s", t[i].ot, t[i].nt);
+    test_store(dir, docs, 3);
+    ix = test_open(dir);
+    assert_finds(ix, "출장 일비", "new");
+    assert_finds(ix, "2024년 출장 일비", "old");
+    rag_index_close(ix);
+    test_dir_free(dir);
+}
+
+static void the_same_passage_does_not_fill_the_list(void **state) {
+    char *dir = test_dir();
+    const char *same = "주차 요금은 무료입니다.";
+    const test_doc docs[] = {
+        {.id = "a", .text = same},
+        {.id = "b", .text = "주차 요금은  무료입니다"},
+        {.id = "c", .text = same},
+        {.id = "d", .text = same},
+        {.id = "e", .text = "주차 요금과 관련이 적은 긴 글도 하나 있습니다."},
+    };
+    rag_index_query q = {.text = "주차 요금",
+                         .len = strlen("주차 요금"),
+                         .k = 3,
+                         .kind = -1,
+                         .vector_weight = -1};
+    rag_index_result r;
+    rag_index *ix;
+    rag_error err;
+
+    (void)state;
+    test_store(dir, docs, 5);
+    ix = test_open(dir);
+    must(rag_index_search(ix, &q, &r, &err), &err);
+    assert_int_equal(r.documents, 3);
+    assert_string_equal(r.hits[2].doc, "e");
+    rag_index_result_free(&r);
+    q.k = 10; /* nothing is lost */
+    must(rag_index_search(ix, &q, &r, &err), &err);
+    assert_int_equal(r.documents, 5);
+    for (size_t i = 0; i < r.n; i++)
+        assert_int_equal(r.hits[i].document, i);
+    rag_index_result_free(&r);
+    rag_index_close(ix);
+    test_dir_free(dir);
+}
+
 static void self_test_passes(void **state) {
     rag_error err;
 
@@ -326,6 +411,8 @@ int main(void) {
         cmocka_unit_test(scores_of_both_sides_are_exact),
         cmocka_unit_test(chunks_of_a_document_stand_together),
         cmocka_unit_test(exact_questions_are_found_by_key),
+        cmocka_unit_test(older_versions_give_way),
+        cmocka_unit_test(the_same_passage_does_not_fill_the_list),
         cmocka_unit_test(self_test_passes),
     };
 
