@@ -11,10 +11,14 @@
 #include "embed/bert.h"
 
 #include <math.h>
-#include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* OpenMP's own names (the library comes with oneDNN); its header belongs to
+ * one compiler, and not every compiler has it. */
+int omp_get_max_threads(void);
+void omp_set_num_threads(int n);
 
 /* Tokens run together: bounds the work area (a few MiB for small models). */
 #define TOKENS_MAX 512u

@@ -36,7 +36,7 @@
 
 #define PART_TOKENS 256u /* tokens of one part, at least one text */
 #define PART_TOKENS_MIN 64u
-#define ROW_BLOCK 60u /* a multiple of the kernels' micro-tile rows */
+#define ROW_BLOCK 96u /* a multiple of the kernels' micro-tile rows */
 /* Up to so many tokens a thread, a batch is run together. */
 #define TOGETHER_TOKENS 96u
 #define TICKETS_PER_THREAD 4u

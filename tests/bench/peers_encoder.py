@@ -247,7 +247,8 @@ def passages():
         for name in sorted(files):
             if not name.endswith((".md", ".txt")) or name == "README.md":
                 continue
-            with open(os.path.join(folder, name), encoding="utf-8") as f:
+            path = os.path.join(folder, name)
+            with open(path, encoding="utf-8", errors="replace") as f:
                 text = re.sub(r"\s+", " ", f.read())
             at, size = 0, 100
             while at + 100 < len(text):
