@@ -163,7 +163,9 @@ static int step_search(rag_asking *a, rag_error *err) {
     double started = rag_clock_ms();
     if (a->index)
         rc = rag_index_search(a->index, &q, &a->found, err);
-    rag_desk_hide(a->p->parts.desk, &a->found);
+    if (!rc)
+        rc = rag_desk_join(a->p->parts.desk, a->vector, a->ask->collection,
+                           &a->found, err);
     a->out->ms.search += rag_clock_ms() - started;
     a->out->generation = a->found.generation;
     return rc;

@@ -113,6 +113,9 @@ def an_operators_day():
         assert code == 0 and a["status"] == "faq", a
         assert a["answer"] == approved, a
     answered = a["id"]
+    # In words of their own customers get it too, quoted.
+    code, a = ask("드론으로 보내는 택배의 접수 마감 시간이 궁금합니다")
+    assert a["status"] in ("faq", "extract") and approved in a["answer"], a
     code, q = json_of("queue", "--state", "answered")
     assert [g for g in q["groups"] if str(g["group"]) == number], q
 
