@@ -151,7 +151,7 @@ typedef struct sentence {
     uint64_t mask; /* which question terms are in it */
     bool number; /* has a digit */
     bool suspect;
-    double value; /* by evidence_rank.c */
+    double value, cosine; /* by evidence_rank.c */
 } sentence;
 
 typedef struct passage_view {
@@ -425,6 +425,7 @@ static int choose(const query *q, const rag_passage *passages,
             .focus_start = v->p->start + v->s[w.focus].start,
             .focus_end = v->p->start + v->s[w.focus].end,
             .value = v->s[w.focus].value,
+            .cosine = v->s[w.focus].cosine,
         };
         out->tokens += w.tokens;
     }
@@ -484,8 +485,10 @@ static int value_all(const query *q, const passage_view *views, size_t n,
     int rc = rag_evidence_rank(similar, r, k, err);
     k = 0;
     for (size_t i = 0; i < total && !rc; i++)
-        if (!all[i].suspect)
-            all[i].value = r[k++].value;
+        if (!all[i].suspect) {
+            all[i].value = r[k].value;
+            all[i].cosine = r[k++].meaning;
+        }
     free(r);
     return rc;
 }

@@ -32,9 +32,10 @@
 enum { N = RAG_GATE_FEATURES };
 
 const char *const rag_gate_feature_names[RAG_GATE_FEATURES] = {
-    "fused_top", "fused_margin", "vector_top", "vector_margin", "lexical_top",
-    "agree",     "cover_all",    "cover_best", "cover_names",   "type_there",
-    "words",     "korean",       "refusal",    "grounded",      "quote_cover"};
+    "fused_top",   "fused_margin", "vector_top", "vector_margin",
+    "lexical_top", "agree",        "cover_all",  "cover_best",
+    "cover_names", "type_there",   "words",      "korean",
+    "sentence",    "refusal",      "grounded",   "quote_cover"};
 
 typedef struct step {
     double mean[N], scale[N], weight[N], bias;
@@ -189,14 +190,16 @@ int rag_gate_measure(const char *question, const rag_gate_signals *signals,
         words += c.question.word[i].content;
     out[10] = log1p((double)words);
     out[11] = c.question.korean;
+    for (size_t i = 0; i < ev->n; i++)
+        out[12] = fmax(out[12], ev->items[i].cosine);
     if (!isnan(refusal_logprob)) {
         /* As log odds, kept in bounds. */
         double p = exp(fmin(refusal_logprob, 0));
         p = fmin(fmax(p, 1e-5), 1 - 1e-5);
-        out[12] = log(p / (1 - p));
+        out[13] = log(p / (1 - p));
     }
-    out[13] = grounding && grounding->verdict == RAG_GROUND_OK;
-    out[14] = quote_share(&c, w, grounding);
+    out[14] = grounding && grounding->verdict == RAG_GROUND_OK;
+    out[15] = quote_share(&c, w, grounding);
     free(w);
     rag_ground_ctx_free(&c);
     return 0;
@@ -415,6 +418,18 @@ static int cross_validate(const rag_gate_example *ex, size_t n, int which,
     return rc;
 }
 
+/* Those the generator spoke to, in front of all; false when too few. */
+static bool only_generated(const rag_gate_example *all, size_t n,
+                           rag_gate_example *out, size_t *k, size_t *good) {
+    *k = *good = 0;
+    for (size_t i = 0; i < n; i++)
+        if (all[i].generated) {
+            out[(*k)++] = all[i];
+            *good += all[i].answerable;
+        }
+    return *good >= GATE_EACH_MIN && *k - *good >= GATE_EACH_MIN;
+}
+
 int rag_gate_fit(const rag_gate_example *examples, size_t n,
                  const char *fingerprint, rag_gate **out,
                  rag_gate_report *report, rag_error *err) {
@@ -444,8 +459,20 @@ int rag_gate_fit(const rag_gate_example *examples, size_t n,
     rag_gate *g = calloc(1, sizeof *g);
     if (!g)
         return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    rag_gate_example *spoken = calloc(n, sizeof *spoken);
+    if (!spoken) {
+        rag_gate_free(g);
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    }
     int rc = rag_str_dup(fingerprint ? fingerprint : "", &g->fingerprint, err);
     for (int k = 0; k < 2 && !rc; k++) {
+        size_t some, some_good;
+        if (k == 1 && only_generated(examples, n, spoken, &some, &some_good)) {
+            examples = spoken;
+            n = some;
+            good = some_good;
+            bad = n - good;
+        }
         if (!fit_step(examples, n, -1, features_of(k), &g->step[k]))
             rc = rag_error_set(err, RAG_E_DATA,
                                "the gate's features cannot be fitted");
@@ -453,6 +480,7 @@ int rag_gate_fit(const rag_gate_example *examples, size_t n,
             rc = cross_validate(examples, n, k, good, bad, &g->step[k], report,
                                 err);
     }
+    free(spoken);
     if (rc)
         rag_gate_free(g);
     else

@@ -1,8 +1,8 @@
 /*
  * gate_default.c - the gate that is used until one is fitted.
  *
- * Data, made by the fitting command; see docs/GROUNDING.md for from what.
- * Retrieval scores have weight 0 in it, as they depend on index and encoder.
+ * Data, made by fitting the gate on the default encoder, index and generator;
+ * docs/GROUNDING.md says from which questions and how well it does.
  */
 #include "generate/generate_int.h"
 

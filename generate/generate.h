@@ -43,6 +43,7 @@ typedef struct rag_evidence_item {
     size_t focus_start, focus_end; /* bytes of the document: the sentence that
                                     * speaks most to the question */
     double value; /* of that sentence, comparable within one evidence */
+    double cosine; /* of that sentence with the question; 0 unless ranked */
 } rag_evidence_item;
 
 typedef struct rag_evidence {
@@ -286,8 +287,8 @@ void rag_ground_stream_close(rag_ground_stream *g);
  * itself said. Fitted on labelled questions by rag_gate_fit, kept in a small
  * JSON file with the fingerprint of index and models.
  */
-#define RAG_GATE_FEATURES 15
-#define RAG_GATE_FIRST 12 /* features of the first step */
+#define RAG_GATE_FEATURES 16
+#define RAG_GATE_FIRST 13 /* features of the first step */
 /* Name of a feature, as in the file. */
 extern const char *const rag_gate_feature_names[RAG_GATE_FEATURES];
 
@@ -313,6 +314,7 @@ typedef struct rag_gate rag_gate;
 typedef struct rag_gate_example {
     double feature[RAG_GATE_FEATURES];
     bool answerable;
+    bool generated; /* the features of the second step were measured */
 } rag_gate_example;
 
 typedef struct rag_gate_report { /* by five-fold cross-validation */
@@ -324,7 +326,8 @@ typedef struct rag_gate_report { /* by five-fold cross-validation */
 } rag_gate_report;
 
 /*
- * Fits both steps. At least 20 examples of each kind: RAG_E_DATA otherwise.
+ * Fits both steps, the second on what was generated (on all when that is too
+ * little). At least 20 examples of each kind: RAG_E_DATA otherwise.
  * fingerprint: any text that changes when index or models do. Deterministic.
  */
 int rag_gate_fit(const rag_gate_example *examples, size_t n,

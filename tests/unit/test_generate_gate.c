@@ -22,6 +22,14 @@ static double noise(unsigned *seed) {
     return (double)(*seed >> 8) / (double)(1u << 24) - 0.5;
 }
 
+static int at(const char *name) {
+    for (int j = 0; j < RAG_GATE_FEATURES; j++)
+        if (strcmp(rag_gate_feature_names[j], name) == 0)
+            return j;
+    fail_msg("no feature %s", name);
+    return 0;
+}
+
 /* Coverage and refusal speak, everything else is noise. */
 static rag_gate_example *examples(size_t n) {
     rag_gate_example *e = calloc(n, sizeof *e);
@@ -32,9 +40,9 @@ static rag_gate_example *examples(size_t n) {
         e[i].answerable = i % 2;
         for (int j = 0; j < RAG_GATE_FEATURES; j++)
             e[i].feature[j] = noise(&seed);
-        e[i].feature[6] = 0.4 + 0.25 * good + 0.6 * noise(&seed);
-        e[i].feature[12] = 1 - 4 * good + 6 * noise(&seed);
-        e[i].feature[5] = 1; /* never changes */
+        e[i].feature[at("cover_all")] = 0.4 + 0.25 * good + 0.6 * noise(&seed);
+        e[i].feature[at("refusal")] = 1 - 4 * good + 6 * noise(&seed);
+        e[i].feature[at("agree")] = 1; /* never changes */
     }
     return e;
 }
@@ -52,14 +60,14 @@ static void test_fit(void **state) {
     assert_true(r.false_answers_at_10[1] < r.false_answers_at_5[1] + 1e-9);
     assert_true(r.calibration_error[1] < 0.1);
     double low[RAG_GATE_FEATURES] = {0}, high[RAG_GATE_FEATURES] = {0};
-    low[6] = 0.1;
-    high[6] = 0.9;
-    low[5] = high[5] = 1;
+    low[at("cover_all")] = 0.1;
+    high[at("cover_all")] = 0.9;
+    low[at("agree")] = high[at("agree")] = 1;
     assert_true(rag_gate_probability(g, 0, low) <
                 rag_gate_probability(g, 0, high));
-    low[6] = high[6] = 0.5;
-    low[12] = 3;
-    high[12] = -4;
+    low[at("cover_all")] = high[at("cover_all")] = 0.5;
+    low[at("refusal")] = 3;
+    high[at("refusal")] = -4;
     assert_true(rag_gate_probability(g, 1, low) + 0.3 <
                 rag_gate_probability(g, 1, high));
     /* The first step knows nothing of the generator. */
@@ -149,17 +157,21 @@ static void test_default_and_measure(void **state) {
     rag_evidence ev = {.n = 1};
     ev.items[0] = (rag_evidence_item){.text = text, .end = strlen(text)};
     double near[RAG_GATE_FEATURES], far[RAG_GATE_FEATURES];
+    /* As the default encoder and index measure them. */
+    const rag_gate_signals good = {6.5, 4.0, 0.92, 0.90, 20.0, true},
+                           poor = {2.5, 2.4, 0.80, 0.80, 2.0, false};
     assert_int_equal(rag_gate_measure("법인 통장 서류 심사는 며칠 걸리나요?",
-                                      NULL, &ev, &p, sp, -6.0, NULL, near,
+                                      &good, &ev, &p, sp, -6.0, NULL, near,
                                       NULL),
                      0);
     assert_int_equal(rag_gate_measure("강아지 사료는 PPR-7 몇 그램인가요?",
-                                      NULL, &ev, &p, sp, -0.01, NULL, far,
+                                      &poor, &ev, &p, sp, -0.01, NULL, far,
                                       NULL),
                      0);
-    assert_true(near[6] > 0.6 && far[6] < 0.2);
-    assert_true(near[8] == 1.0 && far[8] == 0.0);
-    assert_true(near[12] < -4 && far[12] > 4);
+    assert_true(near[at("cover_all")] > 0.6 && far[at("cover_all")] < 0.2);
+    assert_true(near[at("cover_names")] == 1.0 &&
+                far[at("cover_names")] == 0.0);
+    assert_true(near[at("refusal")] < -4 && far[at("refusal")] > 4);
     for (int k = 0; k < 2; k++)
         assert_true(rag_gate_probability(g, k, near) >
                     rag_gate_probability(g, k, far) + 0.2);
