@@ -26,14 +26,15 @@
 #include <math.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
 /* The accumulators become registers only when the loops over them are gone.
  * Builds that look for faults are spared that: it takes them minutes. */
 #if defined(__clang__) || defined(__SANITIZE_ADDRESS__) ||                     \
     defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
 #define UNROLL
+#define INLINE static inline
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define INLINE static inline __attribute__((always_inline))
 #endif
 
 INLINE int32_t bytes4(const uint8_t *p) {
