@@ -57,13 +57,13 @@ static int evaluate(const eval_args *a, rag_error *err) {
     rag_eval_outcome *outcomes = NULL;
     rag_eval_set set = {0};
     json_t *report = NULL;
-    double seconds = 0;
+    rag_eval_about about = {0};
     int rc;
 
     if ((rc = rag_http_global_init(err)) ||
         (rc = rag_eval_load(a->dir, a->opt.limit, &set, err)) ||
-        (rc = rag_eval_run(&set, &a->opt, &outcomes, &seconds, err)) ||
-        (rc = rag_eval_report(&set, outcomes, seconds, &report, err)))
+        (rc = rag_eval_run(&set, &a->opt, &outcomes, &about, err)) ||
+        (rc = rag_eval_report(&set, outcomes, &about, &report, err)))
         goto out;
     rc = write_report(report, a, err);
 out:

@@ -58,7 +58,14 @@ typedef struct rag_eval_outcome {
     bool cited; /* has a citation; each quote holds what it should */
     bool numbers_grounded; /* each number of the answer is in a quote */
     double ask_ms, first_ms; /* whole; until first checked text */
+    json_t *features; /* of the evidence gate; owned, may be NULL */
 } rag_eval_outcome;
+
+/* What a run was like. */
+typedef struct rag_eval_about {
+    double ingest_s;
+    char gate[256]; /* fingerprint that a gate fitted on it would have */
+} rag_eval_about;
 
 void rag_eval_outcome_free(rag_eval_outcome *o);
 
@@ -105,7 +112,7 @@ bool rag_eval_numbers_in(const char *answer, const json_t *citations);
 
 /* All figures and per-query outcomes as one JSON object (new reference). */
 int rag_eval_report(const rag_eval_set *set, const rag_eval_outcome *o,
-                    double ingest_s, json_t **out, rag_error *err);
+                    const rag_eval_about *about, json_t **out, rag_error *err);
 /* For people: a table on stdout. */
 void rag_eval_print(const json_t *report);
 /* A page that needs nothing else: tables, rank bars, ROC, latency. */
@@ -125,6 +132,7 @@ typedef struct rag_eval_options {
 
 /* *outcomes: array of set->n; free each and the array. */
 int rag_eval_run(const rag_eval_set *set, const rag_eval_options *opt,
-                 rag_eval_outcome **outcomes, double *ingest_s, rag_error *err);
+                 rag_eval_outcome **outcomes, rag_eval_about *about,
+                 rag_error *err);
 
 #endif

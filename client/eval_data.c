@@ -36,7 +36,9 @@ void rag_eval_set_free(rag_eval_set *s) {
 
 void rag_eval_outcome_free(rag_eval_outcome *o) {
     free(o->answer);
+    json_decref(o->features);
     o->answer = NULL;
+    o->features = NULL;
 }
 
 /* An array of strings under key; a missing key is an empty array. */

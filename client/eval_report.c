@@ -126,6 +126,8 @@ static json_t *outcome_json(const rag_eval_query *q,
         json_object_set_new(v, "answer",
                             json_string(o->answer ? o->answer : ""));
         json_object_set_new(v, "right", json_boolean(o->right));
+        if (o->features)
+            json_object_set(v, "features", o->features);
     }
     return v;
 }
@@ -146,7 +148,7 @@ static json_t *status_mix(const rag_eval_set *set, const rag_eval_outcome *o) {
 }
 
 int rag_eval_report(const rag_eval_set *set, const rag_eval_outcome *o,
-                    double ingest_s, json_t **out, rag_error *err) {
+                    const rag_eval_about *about, json_t **out, rag_error *err) {
     static const char *const names[SERIES] = {
         [HIT1] = "hit@1",
         [HIT5] = "hit@5",
@@ -194,12 +196,14 @@ int rag_eval_report(const rag_eval_set *set, const rag_eval_outcome *o,
     each = json_array();
     for (size_t i = 0; i < set->n; i++)
         json_array_append_new(each, outcome_json(&set->queries[i], &o[i]));
-    report =
-        json_pack("{s:s,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "set", set->name,
-                  "questions", (json_int_t)set->n, "ingest_s", number(ingest_s),
-                  "figures", figures, "refusal", refusal, "latency_ms", latency,
-                  "status", status_mix(set, o), "outcomes", each);
-    if (!report)
+    report = json_pack("{s:s,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "set", set->name,
+                       "questions", (json_int_t)set->n, "ingest_s",
+                       number(about->ingest_s), "figures", figures, "refusal",
+                       refusal, "latency_ms", latency, "status",
+                       status_mix(set, o), "outcomes", each);
+    if (report)
+        json_object_set_new(report, "gate", json_string(about->gate));
+    else
         rc = rag_error_set(err, RAG_E_NOMEM, "out of memory");
     *out = report;
 out:

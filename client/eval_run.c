@@ -183,7 +183,7 @@ static int request(run *r, const char *path, const char *body, size_t len,
 }
 
 /* Until searching works (and, for answers, the generator is ready). */
-static int wait_ready(run *r, rag_error *err) {
+static int wait_ready(run *r, rag_eval_about *about, rag_error *err) {
     double until = rag_clock_ms() + READY_TIMEOUT_MS;
     char tail[400];
     int status;
@@ -202,6 +202,9 @@ static int wait_ready(run *r, rag_error *err) {
         if (!request(r, BASE_URL "/v1/status", NULL, 0, &http, &v, NULL)) {
             const char *index = NULL;
             const json_t *store = json_object_get(v, "index");
+            const char *gate = json_string_value(
+                json_object_get(json_object_get(v, "gate"), "fingerprint"));
+            snprintf(about->gate, sizeof about->gate, "%s", gate ? gate : "");
             rag_json_bool(v, "ready", false, &ready, NULL);
             if (!r->opt->answers && json_is_object(store) &&
                 !rag_json_str(store, "state", "", &index, NULL))
@@ -227,8 +230,10 @@ static int one(run *r, const char *path, const char *key, const char *text,
     rag_buf_init(&body, 0);
     if (!obj)
         return rag_error_set(err, RAG_E_NOMEM, "out of memory");
-    if (!strcmp(key, "question"))
+    if (!strcmp(key, "question")) {
         json_object_del(obj, "k");
+        json_object_set_new(obj, "explain", json_true());
+    }
     if (!(rc = rag_json_dump(obj, &body, err))) {
         began = rag_clock_ms();
         rc = request(r, path, body.data, body.len, &status, reply, err);
@@ -293,6 +298,7 @@ static int ask_one(run *r, const rag_eval_query *q, rag_eval_outcome *o,
         (rc = rag_str_dup(answer, &o->answer, err)))
         goto out;
     snprintf(o->status, sizeof o->status, "%s", status);
+    o->features = json_incref(json_object_get(reply, "features"));
     o->first_ms = NAN;
     rag_json_num(timings, "first_text", NAN, &o->first_ms, NULL);
     rag_json_num(reply, "confidence", NAN, &o->confidence, NULL);
@@ -334,7 +340,7 @@ static int questions(run *r, rag_eval_outcome *o, rag_error *err) {
 }
 
 int rag_eval_run(const rag_eval_set *set, const rag_eval_options *opt,
-                 rag_eval_outcome **outcomes, double *ingest_s,
+                 rag_eval_outcome **outcomes, rag_eval_about *about,
                  rag_error *err) {
     run r = {.set = set, .opt = opt};
     const char *tmp = getenv("TMPDIR");
@@ -360,9 +366,11 @@ int rag_eval_run(const rag_eval_set *set, const rag_eval_options *opt,
     snprintf(r.data, sizeof r.data, "%.*s/data", PATH_MAX - 8, r.scratch);
     snprintf(r.log, sizeof r.log, "%.*s/log", PATH_MAX - 8, r.scratch);
     if ((rc = program_folder(r.bin, sizeof r.bin, err)) ||
-        (rc = ingest(&r, ingest_s, err)) || (rc = daemon_start(&r, err)) ||
+        (rc = ingest(&r, &about->ingest_s, err)) ||
+        (rc = daemon_start(&r, err)) ||
         (rc = rag_http_open(r.socket, &r.http, err)) ||
-        (rc = wait_ready(&r, err)) || (rc = questions(&r, *outcomes, err)))
+        (rc = wait_ready(&r, about, err)) ||
+        (rc = questions(&r, *outcomes, err)))
         goto out;
 out:
     rag_http_close(r.http);

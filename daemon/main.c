@@ -5,6 +5,7 @@
  * thread does the rest.
  */
 #include "daemon/daemon.h"
+#include "daemon/fit.h"
 #include "daemon/notify.h"
 
 #include "base/clock.h"
@@ -141,6 +142,10 @@ int main(int argc, char **argv) {
     rag_daemon *daemon = NULL;
     const char *dir = program_dir(exe, sizeof exe);
     setlocale(LC_CTYPE, "C.UTF-8");
+    if (argc > 2 && strcmp(argv[1], "--fit-gate") == 0)
+        return rag_fit_gate(argv[2], argv + 3, (size_t)argc - 3, &err)
+                   ? complain(&err)
+                   : 0;
     if (rag_daemon_args_parse(argc, argv, dir, &args, &err))
         return complain(&err);
     if (args.help || args.version) {

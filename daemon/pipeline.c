@@ -201,6 +201,33 @@ static int step_faq_near(rag_asking *a, rag_error *err) {
     return rag_asking_clarify(a, &a->near, &m, err);
 }
 
+/* Cosines of texts with the question, for rag_evidence_select. */
+static int cosines(void *user, const char *const *texts, const size_t *lens,
+                   size_t n, double *out, rag_error *err) {
+    rag_asking *a = user;
+    size_t dim = (size_t)a->p->encoder.dim;
+    rag_text *t = calloc(n, sizeof *t);
+    float *v = calloc(n * dim, sizeof *v);
+    int rc = RAG_E_NOMEM;
+    if (!t || !v) {
+        rag_error_set(err, RAG_E_NOMEM, "no memory for vectors");
+        goto out;
+    }
+    for (size_t i = 0; i < n; i++)
+        t[i] = (rag_text){texts[i], lens[i]};
+    rc = rag_encoder_encode(a->p->parts.encoder, RAG_TEXT_PASSAGE, t, n, v,
+                            NULL, err);
+    for (size_t i = 0; i < n && !rc; i++) {
+        out[i] = 0;
+        for (size_t d = 0; d < dim; d++)
+            out[i] += (double)v[i * dim + d] * a->vector[d];
+    }
+out:
+    free(t);
+    free(v);
+    return rc;
+}
+
 static int step_evidence(rag_asking *a, rag_error *err) {
     if (!a->found.n)
         return rag_asking_refuse(a, "nothing found", err);
@@ -229,7 +256,9 @@ static int step_evidence(rag_asking *a, rag_error *err) {
                                                     .len = h->end - h->start,
                                                     .score = h->score};
     }
-    rag_evidence_options opt = {.max_tokens =
+    rag_similarity similar = {cosines, a};
+    rag_evidence_options opt = {.similar = &similar,
+                                .max_tokens =
                                     (size_t)a->config->evidence_tokens,
                                 .max_items = (size_t)a->config->evidence_items};
     if (!a->npassages)

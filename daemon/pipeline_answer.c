@@ -290,10 +290,7 @@ int rag_asking_extract(rag_asking *a, const char *reason, rag_error *err) {
         rc = rag_asking_refuse(a, "no extract", err);
     else if (!rc) {
         because(a, reason);
-        rc = rag_asking_grounded(
-            a, RAG_ANSWER_EXTRACT,
-            foreign_lead_in(a, g.ncitations ? g.citations[0].quote : g.answer),
-            &g, err);
+        rc = rag_asking_grounded(a, RAG_ANSWER_EXTRACT, "", &g, err);
     }
     rag_grounding_free(&g);
     return rc;

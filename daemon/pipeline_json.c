@@ -200,8 +200,12 @@ int rag_pipeline_status(rag_pipeline *p, json_t **out, bool *ready,
         round((rag_clock_ms() - p->started_ms) / 100) / 10, "index", index,
         "encoder", encoder, "generator", generator, "load", "generating",
         (int)load.generating, "waiting", (int)load.waiting);
+    char *gate = NULL;
     if (v)
         json_object_set_new(v, "desk", rag_desk_status(p->parts.desk));
+    if (v && !rag_gate_name(&p->encoder, p->parts.card, &gate, err))
+        json_object_set_new(v, "gate", json_pack("{ss}", "fingerprint", gate));
+    free(gate);
     *ready = ok;
     return done(v, out, err);
 }
