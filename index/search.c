@@ -22,6 +22,8 @@
 
 #define ROUNDS 32 /* tries to meet the store at one commit */
 #define SAME_MAX 2 /* times the same passage may stand in a result */
+#define ROWS_BUDGET 60000 /* rows a search reads of the lexical index */
+#define KEEP_SHARE 0.6 /* of the question's weight, whatever it costs */
 #define DROP_FROM 1000 /* chunks from which common terms are dropped */
 
 static int no_memory(rag_error *err) {
@@ -261,6 +263,40 @@ static int frequencies(rag_search *s, rag_error *err) {
     return rc;
 }
 
+static int by_frequency(const void *x, const void *y) {
+    const rag_query_term *const *a = x, *const *b = y;
+
+    return (*a)->df < (*b)->df ? -1 : (*a)->df > (*b)->df;
+}
+
+/*
+ * Rows that will be read grow with the frequencies of the terms, and the most
+ * frequent tell the least: from the rarest on, terms are kept while their
+ * rows fit into the budget or too little of the question's weight is kept.
+ */
+static void fit_budget(rag_search *s) {
+    rag_query_term *order[RAG_QUERY_TERMS_MAX];
+    double all = 0, kept = 0;
+    size_t n = 0, rows = 0;
+
+    for (size_t i = 0; i < s->nterms; i++)
+        if (s->terms[i].weight > 0) {
+            order[n++] = &s->terms[i];
+            all += s->terms[i].weight * s->terms[i].idf;
+        }
+    qsort(order, n, sizeof(order[0]), by_frequency);
+    for (size_t i = 0; i < n; i++) {
+        double worth = order[i]->weight * order[i]->idf;
+
+        if (rows + order[i]->df > ROWS_BUDGET && kept > KEEP_SHARE * all) {
+            order[i]->weight = 0;
+            continue;
+        }
+        rows += order[i]->df;
+        kept += worth;
+    }
+}
+
 static double length_norm(const rag_search *s, const rag_chunk_row *row,
                           int col) {
     double avg = s->g->avg_words[col], b = s->tuning->b;
@@ -375,6 +411,8 @@ static int lexical_side(rag_search *s, rag_error *err) {
         if (rc == 0 && s->nterms > before)
             rc = frequencies(s, err);
     }
+    if (rc == 0)
+        fit_budget(s);
     if (rc == 0)
         rc = rag_fts_match(s->store, s->terms, s->nterms, on_match, s, err);
     for (size_t i = 0; i < s->heaped && rc == 0; i++) {
