@@ -34,7 +34,7 @@ DEFS := -D_GNU_SOURCE -DRAG_VERSION='"$(VERSION)"' \
         -DRAG_SOURCE_DIR='"$(CURDIR)"'
 PKGS_base     := libpcre2-8 jansson libutf8proc libcurl nettle libxxhash
 PKGS_index    := sqlite3
-PKGS_ingest   := libxml-2.0 md4c uchardet
+PKGS_ingest   := libxml-2.0 uchardet
 PKGS_generate := inih
 PKGS_daemon   := libmicrohttpd inih
 PKGS := $(sort $(foreach r,$(ROOMS),$(PKGS_$(r))))
@@ -152,7 +152,7 @@ TSAN := $(UNIT_base) $(UNIT_index) $(UNIT_daemon)
 tsan-run: $(TSAN)
 	@RAG_BUILD=$(abspath $(BUILD)) \
 	    TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp" \
-	    tests/run.py $(TSAN)
+	    setarch -R tests/run.py $(TSAN)
 
 # libFuzzer targets want clang; each runs for FUZZ_SECONDS on its corpus.
 FUZZ_SECONDS ?= 20

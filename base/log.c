@@ -159,7 +159,7 @@ static void put_number(line *l, double d, bool json) {
         put_str(l, json ? "null" : isnan(d) ? "nan" : d > 0 ? "inf" : "-inf");
         return;
     }
-    snprintf(text, sizeof text, "%.10g", d);
+    snprintf(text, sizeof text, "%.6g", d);
     put_str(l, text);
 }
 

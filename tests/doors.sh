@@ -41,7 +41,6 @@ oneapi|dnnl embed/
 microhttpd daemon/http[a-z0-9_]*\.[ch]
 utf8proc base/|embed/
 libxml ingest/
-md4c ingest/
 LIBS
     # another room's private header
     grep -nE '# *include "[a-z]+/[a-z_]*_int\.h"' ./*/*.[ch] 2>/dev/null |
