@@ -48,4 +48,21 @@ bool rag_ground_focus(const rag_ground_ctx *c, const rag_facts *said,
  * ("며칠", "how many days"), and a bare span gives none such. */
 bool rag_ground_answers_kind(const rag_ground_ctx *c, const rag_facts *said);
 
+#define RAG_GROUND_QUOTES_MAX 3 /* for one sentence of an answer */
+
+/* One or two neighbouring sentences of the evidence. */
+typedef struct rag_quote {
+    size_t first, count;
+} rag_quote;
+
+/*
+ * Judges one sentence s[0..n) whose markers named the sources marks (from 1).
+ * *ok: every claim is held, and quotes[0..*nquotes) hold them; otherwise why
+ * says what is missing.
+ */
+int rag_ground_judge(const rag_ground_ctx *c, const char *s, size_t n,
+                     const unsigned *marks, size_t nmarks,
+                     rag_quote quotes[RAG_GROUND_QUOTES_MAX], size_t *nquotes,
+                     bool *ok, char *why, size_t cap, rag_error *err);
+
 #endif

@@ -67,6 +67,7 @@ void rag_facts_free(rag_facts *f);
 
 /* Parts of rag_facts_read, on the folded text. */
 void rag_numbers_scan(rag_facts *f);
+void rag_numbers_link(rag_facts *f); /* its last step: runs */
 int rag_words_scan(rag_facts *f, rag_error *err);
 void rag_negations_scan(rag_facts *f);
 
