@@ -18,7 +18,10 @@ static void check(bool good) {
     }
 }
 
-static rag_tokenizer *open_one(const char *path) {
+/* Both stay for the life of the program. */
+static rag_gguf *files[2];
+
+static rag_tokenizer *open_one(int i, const char *path) {
     rag_gguf *g;
     rag_tokenizer *t;
     rag_error err;
@@ -27,7 +30,8 @@ static rag_tokenizer *open_one(const char *path) {
         (void)fprintf(stderr, "%s\n", err.message);
         abort();
     }
-    return t; /* for the life of the program */
+    files[i] = g;
+    return t;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -36,8 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     rag_charsmap map;
     size_t len;
     if (!both[0]) {
-        both[0] = open_one(DATA "tiny-unigram.gguf");
-        both[1] = open_one(DATA "tiny-wordpiece.gguf");
+        both[0] = open_one(0, DATA "tiny-unigram.gguf");
+        both[1] = open_one(1, DATA "tiny-wordpiece.gguf");
     }
     for (int i = 0; i < 2; i++) {
         rag_ids ids = {0};

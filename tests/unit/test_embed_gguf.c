@@ -189,7 +189,7 @@ static void hostile_values_are_refused(void **state) {
 }
 
 static void hostile_tensors_are_refused(void **state) {
-    static const unsigned char zeros[256] = {0};
+    static const unsigned char zeros[256 + 32] = {0};
     static const struct {
         uint32_t type;
         uint64_t a, b, offset;
