@@ -271,6 +271,8 @@ static int step_evidence(rag_asking *a, rag_error *err) {
     a->out->dropped = a->evidence.dropped;
     if (!a->evidence.n)
         return rag_asking_refuse(a, "no evidence", err);
+    if (a->evidence.unknown_code)
+        return rag_asking_refuse(a, "unknown code", err);
     return 0;
 }
 

@@ -33,6 +33,11 @@
 #define EVIDENCE_CHARS_EN 420
 /* A window is not begun with fewer tokens than this left. */
 #define EVIDENCE_TOKENS_MIN 24
+/* Codes such as HB-2107: a name nobody may mistake. */
+#define CODES_MAX 8
+#define CODE_LETTERS_MAX 6
+#define CODE_DIGITS_MIN 2
+#define CODE_VALUE 3.0 /* a sentence with the code, in spreads of value */
 
 /*
  * Measured with Gemma 3's tokenizer (260k pieces): Korean 0.54 tokens a
@@ -80,6 +85,8 @@ typedef struct query {
     unsigned nspans;
     bool number_asked;
     double number; /* what a sentence with a number is worth beside that */
+    uint64_t code[CODES_MAX]; /* "HB-2107", "hb2107": hashed alike */
+    unsigned ncodes;
 } query;
 
 static void query_add(query *q, const rag_term *t, double weight) {
@@ -89,6 +96,30 @@ static void query_add(query *q, const rag_term *t, double weight) {
             return;
     if (q->n < 64)
         q->term[q->n++] = (query_term){h, weight};
+}
+
+/*
+ * Hash of a code: letters, then digits (and perhaps more), hyphens aside; 0
+ * for any other term. "2nd" and "30days" are no codes.
+ */
+static uint64_t code_of(const rag_term *t) {
+    char s[RAG_TERM_MAX];
+    size_t n = 0, letters = 0, digits = 0;
+    if (t->kind != RAG_TERM_CODE)
+        return 0;
+    for (size_t i = 0; i < t->len && n < sizeof s; i++) {
+        char c = t->text[i];
+        if (c == '-')
+            continue;
+        if (c >= '0' && c <= '9')
+            digits++;
+        else if (!digits)
+            letters++;
+        s[n++] = c;
+    }
+    if (!letters || letters > CODE_LETTERS_MAX || digits < CODE_DIGITS_MIN)
+        return 0;
+    return rag_hash_fast(s, n);
 }
 
 static int on_content(void *user, const rag_term *t) {
@@ -106,6 +137,9 @@ static int on_content(void *user, const rag_term *t) {
 
 static int on_bigram(void *user, const rag_term *t) {
     query *q = user;
+    uint64_t code = code_of(t);
+    if (code && q->ncodes < CODES_MAX)
+        q->code[q->ncodes++] = code;
     if (t->kind != RAG_TERM_BIGRAM && t->kind != RAG_TERM_PART)
         return 0;
     for (unsigned i = 0; i < q->nspans; i++)
@@ -151,6 +185,8 @@ typedef struct sentence {
     uint64_t mask; /* which question terms are in it */
     bool number; /* has a digit */
     bool suspect;
+    unsigned codes; /* which of the question's codes it has */
+    bool other_code;
     double value, cosine; /* by evidence_rank.c */
 } sentence;
 
@@ -161,15 +197,23 @@ typedef struct passage_view {
     size_t n;
     double best; /* value of its best sentence */
     bool korean;
+    unsigned codes; /* in title or heading */
 } passage_view;
 
 typedef struct lookup {
     const query *q;
     uint64_t mask;
+    unsigned codes;
+    bool other_code;
 } lookup;
 
 static int on_sentence_term(void *user, const rag_term *t) {
     lookup *l = user;
+    uint64_t code = code_of(t);
+    unsigned before = l->codes;
+    for (unsigned i = 0; code && i < l->q->ncodes; i++)
+        l->codes |= l->q->code[i] == code ? 1u << i : 0;
+    l->other_code = l->other_code || (code && l->codes == before);
     uint64_t h = rag_hash_fast(t->text, t->len);
     for (unsigned i = 0; i < l->q->n; i++)
         if (l->q->term[i].hash == h) {
@@ -204,14 +248,23 @@ static int view_passage(const query *q, const rag_sentences *sentences,
     for (size_t i = 0; i < n && !rc; i++) {
         const char *text = v->p->text + spans[i].start;
         size_t len = spans[i].end - spans[i].start;
-        lookup l = {q, 0};
+        lookup l = {.q = q};
         rc = rag_terms_each(text, len, on_sentence_term, &l, err);
         room[i] = (sentence){.start = spans[i].start,
                              .end = spans[i].end,
                              .mask = l.mask,
+                             .codes = l.codes,
+                             .other_code = l.other_code && !l.codes,
                              .number = has_digit(text, len),
                              .suspect = rag_inject_suspect(text, len)};
     }
+    lookup head = {.q = q};
+    const char *const heads[] = {v->p->title, v->p->heading};
+    for (size_t i = 0; i < 2 && !rc; i++)
+        if (heads[i])
+            rc = rag_terms_each(heads[i], strlen(heads[i]), on_sentence_term,
+                                &head, err);
+    v->codes = head.codes;
     v->n = n;
     v->korean = strcmp(rag_unicode_lang(v->p->text, v->p->len), "ko") == 0;
     free(spans);
@@ -269,7 +322,7 @@ static int cut_sentence(const query *q, const passage_view *v,
             }
             if (e < s->end && last_space > i)
                 e = last_space;
-            lookup l = {q, 0};
+            lookup l = {.q = q};
             int rc = rag_terms_each(text + i, e - i, on_sentence_term, &l, err);
             if (rc)
                 return rc;
@@ -334,11 +387,14 @@ static int find_window(const query *q, const passage_view *v, size_t max_chars,
         return 0;
     }
     for (;;) {
+        /* Another code's row would be read for the one asked about. */
         bool down =
             lo > 0 && !v->s[lo - 1].suspect &&
+            !(q->ncodes && v->s[lo - 1].other_code) &&
             fits(v, v->s[lo - 1].start, v->s[hi].end, max_chars, max_tokens);
         bool up =
             hi + 1 < v->n && !v->s[hi + 1].suspect &&
+            !(q->ncodes && v->s[hi + 1].other_code) &&
             fits(v, v->s[lo].start, v->s[hi + 1].end, max_chars, max_tokens);
         if (!down && !up)
             break;
@@ -463,6 +519,17 @@ static int by_best(const void *a, const void *b) {
     return by_score(a, b);
 }
 
+/* A code of the question that stands in none of the passages. */
+static bool unknown_code(const query *q, const passage_view *views, size_t n) {
+    unsigned all = (1u << q->ncodes) - 1, found = 0;
+    for (size_t i = 0; i < n; i++) {
+        found |= views[i].codes;
+        for (size_t j = 0; j < views[i].n; j++)
+            found |= views[i].s[j].codes;
+    }
+    return found != all;
+}
+
 /* Gives every sentence its value; suspect ones are not read by anyone. */
 static int value_all(const query *q, const passage_view *views, size_t n,
                      sentence *all, size_t total, const rag_similarity *similar,
@@ -486,7 +553,7 @@ static int value_all(const query *q, const passage_view *views, size_t n,
     k = 0;
     for (size_t i = 0; i < total && !rc; i++)
         if (!all[i].suspect) {
-            all[i].value = r[k].value;
+            all[i].value = r[k].value + (all[i].codes ? CODE_VALUE : 0);
             all[i].cosine = r[k++].meaning;
         }
     free(r);
@@ -517,6 +584,7 @@ int rag_evidence_select(const char *question, const rag_passage *passages,
     }
     if (!rc) {
         weigh(&q, all, total);
+        out->unknown_code = unknown_code(&q, views, used);
         rc = value_all(&q, views, used, all, total, opt->similar, err);
     }
     if (!rc) {

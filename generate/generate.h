@@ -49,6 +49,8 @@ typedef struct rag_evidence_item {
 typedef struct rag_evidence {
     rag_evidence_item items[RAG_EVIDENCE_MAX]; /* as numbered in the prompt */
     size_t n;
+    bool unknown_code; /* the question names a code (HB-2107) that none of the
+                        * passages has: they cannot answer it */
     bool ranked; /* by meaning too: the first item's focus is the best */
     size_t tokens; /* of all items */
     size_t dropped; /* passages that gave nothing for want of budget */

@@ -391,6 +391,77 @@ static void test_invalid_bytes_are_no_evidence(void **state) {
     assert_int_equal(ev.items[0].passage, 1);
 }
 
+/* A code is a name nobody may mistake: its own row is read, no other, and a
+ * code that stands nowhere is told. */
+static void test_codes(void **state) {
+    (void)state;
+    const char *t = "| HB-2101 | film | 50 um |\n| HB-2107 | film | 75 um |\n"
+                    "| HB-2170 | film | 38 um |\n";
+    rag_passage p = {.doc = "d",
+                     .title = "Films",
+                     .heading = "",
+                     .text = t,
+                     .len = strlen(t)};
+    rag_evidence ev;
+    static const char *const KNOWN[] = {"HB-2107 film thickness?",
+                                        "hb2107 film", "HB-2107의 두께는?"};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(
+            rag_evidence_select(KNOWN[i], &p, 1, NULL, splitter, &ev, NULL), 0);
+        assert_false(ev.unknown_code);
+        assert_int_equal(ev.n, 1);
+        size_t n = ev.items[0].end - ev.items[0].start;
+        assert_non_null(memmem(ev.items[0].text, n, "HB-2107", 7));
+        assert_null(memmem(ev.items[0].text, n, "HB-2101", 7));
+        assert_null(memmem(ev.items[0].text, n, "HB-2170", 7));
+    }
+    assert_int_equal(rag_evidence_select("HB-2108 film thickness?", &p, 1, NULL,
+                                         splitter, &ev, NULL),
+                     0);
+    assert_true(ev.unknown_code);
+    assert_int_equal(rag_evidence_select("film for the 2nd of 30days?", &p, 1,
+                                         NULL, splitter, &ev, NULL),
+                     0);
+    assert_false(ev.unknown_code);
+}
+
+/* Meaning outweighs words: what the encoder says of each sentence decides. */
+static int fake_cosines(void *user, const char *const *texts,
+                        const size_t *lens, size_t n, double *out,
+                        rag_error *err) {
+    (void)user;
+    (void)err;
+    for (size_t i = 0; i < n; i++)
+        out[i] = memmem(texts[i], lens[i], "carry over", 10) ? 0.9 : 0.8;
+    return 0;
+}
+
+static void test_meaning_ranks(void **state) {
+    (void)state;
+    const char *t =
+        "Unused days of holiday are listed in the portal. Up to five "
+        "may carry over. The portal is open all day.";
+    rag_passage p = {.doc = "d",
+                     .title = "Leave",
+                     .heading = "",
+                     .text = t,
+                     .len = strlen(t)};
+    rag_similarity similar = {fake_cosines, NULL};
+    rag_evidence_options o = {.similar = &similar};
+    rag_evidence ev;
+    rag_grounding g;
+    const char *q = "What happens to unused days of holiday?";
+    assert_int_equal(rag_evidence_select(q, &p, 1, &o, splitter, &ev, NULL), 0);
+    assert_true(ev.ranked);
+    assert_int_equal(ev.items[0].focus_start, strstr(t, "Up to") - t);
+    assert_true(ev.items[0].cosine > 0.89);
+    assert_int_equal(rag_ground_extract(q, "en", &ev, &p, splitter, &g, NULL),
+                     0);
+    assert_int_equal(g.verdict, RAG_GROUND_OK);
+    assert_non_null(strstr(g.answer, "Up to five may carry over."));
+    rag_grounding_free(&g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trained_form),
@@ -402,6 +473,8 @@ int main(void) {
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_budget_is_kept),
         cmocka_unit_test(test_invalid_bytes_are_no_evidence),
+        cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_meaning_ranks),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
