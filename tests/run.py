@@ -25,10 +25,13 @@ def run(program, timeout):
     with tempfile.TemporaryDirectory(prefix="rag-test-") as tmp:
         env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="tap", TMPDIR=tmp)
         with open(os.path.join(tmp, "output"), "w+b") as out:
-            p = subprocess.Popen([os.path.abspath(program)], stdout=out,
-                                 stderr=subprocess.STDOUT,
-                                 stdin=subprocess.DEVNULL, env=env,
-                                 start_new_session=True)
+            try:
+                p = subprocess.Popen([os.path.abspath(program)], stdout=out,
+                                     stderr=subprocess.STDOUT,
+                                     stdin=subprocess.DEVNULL, env=env,
+                                     start_new_session=True)
+            except OSError as e:
+                return 0, 1, 0, 0.0, "# cannot start it: %s\n" % e
             try:
                 status = p.wait(timeout)
                 late = False

@@ -278,7 +278,7 @@ static void near_entries_stand_among_what_was_found(void **state) {
         r.hits[i].document = number[i];
     }
     /* a is nearer than all, b nearer than x. */
-    OK(rag_desk_live_join(live, a, NULL, 0, 3, .5, &r, err));
+    OK(rag_desk_live_join(live, "question a", a, NULL, 0, 3, .5, &r, err));
     assert_int_equal(r.n, 6);
     assert_int_equal(r.documents, 5);
     const char *const want[] = {"a", "b", "x", "x", "y", "z"};
@@ -291,7 +291,7 @@ static void near_entries_stand_among_what_was_found(void **state) {
     assert_true(r.best_cosine > .99);
     rag_index_result_free(&r);
     /* Nothing found: the nearest, if near enough. */
-    OK(rag_desk_live_join(live, a, NULL, 0, 3, .9, &r, err));
+    OK(rag_desk_live_join(live, "question a", a, NULL, 0, 3, .9, &r, err));
     assert_int_equal(r.n, 1);
     assert_string_equal(r.hits[0].doc, "a");
     rag_index_result_free(&r);

@@ -395,6 +395,43 @@ static void the_same_passage_does_not_fill_the_list(void **state) {
     test_dir_free(dir);
 }
 
+static void parts_of_a_chunk_mix_into_its_cosine(void **state) {
+    char *dir = test_dir();
+    const char *part = "세 번째 문장은 급여일";
+    rag_index_writer *w = test_writer(dir);
+    float whole[DIM], piece[DIM], asked[DIM];
+    rag_vector v[2] = {{RAG_VECTOR_CHUNK, 0, 0, whole},
+                       {RAG_VECTOR_SENTENCE, 0, 1, piece}};
+    rag_index_query q = {.vector = asked, .kind = -1, .vector_weight = -1};
+    double a = 0, b = 0, share = rag_tuning_default.sentence;
+    rag_index_result r;
+    rag_document d;
+    rag_index *ix;
+    rag_error err;
+
+    (void)state;
+    test_document(&bank[0], &d);
+    test_vector(d.text, whole);
+    test_vector(part, piece);
+    test_vector("급여일", asked);
+    must(rag_index_writer_put(w, &d, v, 2, &err), &err);
+    test_commit(w);
+    rag_index_writer_close(w);
+    rag_document_free(&d);
+    for (int i = 0; i < DIM; i++) {
+        a += (double)asked[i] * whole[i];
+        b += (double)asked[i] * piece[i];
+    }
+    assert_true(b > a);
+    ix = test_open(dir);
+    must(rag_index_search(ix, &q, &r, &err), &err);
+    assert_int_equal(r.n, 1);
+    assert_true(fabs(r.hits[0].vector - ((1 - share) * a + share * b)) < 2e-3);
+    rag_index_result_free(&r);
+    rag_index_close(ix);
+    test_dir_free(dir);
+}
+
 static void self_test_passes(void **state) {
     rag_error err;
 
@@ -413,6 +450,7 @@ int main(void) {
         cmocka_unit_test(exact_questions_are_found_by_key),
         cmocka_unit_test(older_versions_give_way),
         cmocka_unit_test(the_same_passage_does_not_fill_the_list),
+        cmocka_unit_test(parts_of_a_chunk_mix_into_its_cosine),
         cmocka_unit_test(self_test_passes),
     };
 
