@@ -16,18 +16,18 @@
 #include <stddef.h>
 
 typedef enum rag_term_kind {
-    RAG_TERM_WORD,    /* Latin word, folded and stemmed */
-    RAG_TERM_STEM,    /* eojeol without its particle or ending */
-    RAG_TERM_BIGRAM,  /* two Hangul syllables (or CJK characters) */
+    RAG_TERM_WORD, /* Latin word, folded and stemmed */
+    RAG_TERM_STEM, /* eojeol without its particle or ending */
+    RAG_TERM_BIGRAM, /* two Hangul syllables (or CJK characters) */
     RAG_TERM_UNIGRAM, /* a Hangul run of one syllable */
-    RAG_TERM_NUMBER,  /* digits without separators: 1,000 -> 1000 */
-    RAG_TERM_CODE,    /* letters, digits and hyphens kept whole: ppr-9087 */
-    RAG_TERM_PART     /* part of a code or number: ppr, 9087 */
+    RAG_TERM_NUMBER, /* digits without separators: 1,000 -> 1000 */
+    RAG_TERM_CODE, /* letters, digits and hyphens kept whole: ppr-9087 */
+    RAG_TERM_PART /* part of a code or number: ppr, 9087 */
 } rag_term_kind;
 
 typedef struct rag_term {
     const char *text; /* folded UTF-8, borrowed during the call */
-    size_t len;       /* bytes, at most RAG_TERM_MAX */
+    size_t len; /* bytes, at most RAG_TERM_MAX */
     rag_term_kind kind;
     size_t start, end; /* bytes of the input it came from */
     unsigned position; /* word number; terms of one word share it */

@@ -23,10 +23,10 @@
 /* ---- what a store was made with ---------------------------------------- */
 
 typedef struct rag_index_fingerprint {
-    int dim;             /* floats a vector */
+    int dim; /* floats a vector */
     const char *encoder; /* rag_encoder_info.fingerprint */
-    const char *model;   /* encoder's name, for people */
-    int chunker;         /* RAG_INGEST_VERSION */
+    const char *model; /* encoder's name, for people */
+    int chunker; /* RAG_INGEST_VERSION */
 } rag_index_fingerprint;
 
 /* ---- writing (rag-ingest) ---------------------------------------------- */
@@ -46,8 +46,9 @@ int rag_index_writer_open(const char *dir, const rag_index_fingerprint *fp,
 void rag_index_writer_close(rag_index_writer *w); /* rolls back what is open */
 
 typedef enum rag_vector_role {
-    RAG_VECTOR_CHUNK = 0,   /* of a chunk's passage */
-    RAG_VECTOR_QUESTION = 1, /* of a FAQ's question or variant, ord its number */
+    RAG_VECTOR_CHUNK = 0, /* of a chunk's passage */
+    RAG_VECTOR_QUESTION =
+        1, /* of a FAQ's question or variant, ord its number */
     RAG_VECTOR_SENTENCE = 2 /* of a part of a chunk, optional; ord its number.
                              * A chunk's cosine is then a mixture of its own
                              * and its best part's. */
@@ -55,19 +56,19 @@ typedef enum rag_vector_role {
 
 typedef struct rag_vector {
     rag_vector_role role;
-    size_t chunk;   /* which chunk of the document it finds */
-    size_t ord;     /* RAG_VECTOR_QUESTION: index into doc->questions */
+    size_t chunk; /* which chunk of the document it finds */
+    size_t ord; /* RAG_VECTOR_QUESTION: index into doc->questions */
     const float *v; /* dim floats, unit length; borrowed during the call */
 } rag_vector;
 
 /* What the store holds under an id. */
 typedef struct rag_index_known {
     bool found;
-    bool same;          /* same hash: nothing to do but _keep */
-    bool moved;         /* same hash, other source */
-    bool other_source;  /* id came from another source that still exists under
+    bool same; /* same hash: nothing to do but _keep */
+    bool moved; /* same hash, other source */
+    bool other_source; /* id came from another source that still exists under
                          * another root (or the same run): a conflict */
-    char source[4096];  /* the stored source */
+    char source[4096]; /* the stored source */
 } rag_index_known;
 
 /* Looks doc up by id (and by hash, to recognise a moved file: then found and
@@ -126,7 +127,7 @@ typedef struct rag_index rag_index;
 typedef struct rag_index_options {
     /* Expected fingerprint; encoder NULL: any (lexical use, status). */
     rag_index_fingerprint fingerprint;
-    int threads;    /* for building; 0: all */
+    int threads; /* for building; 0: all */
     bool read_only; /* do not write snapshots */
 } rag_index_options;
 
@@ -148,27 +149,27 @@ void rag_index_close(rag_index *ix); /* after all searches have returned */
 int rag_index_refresh(rag_index *ix, bool *changed, rag_error *err);
 
 typedef struct rag_index_stats {
-    uint64_t generation;    /* of what is served; grows with every change */
+    uint64_t generation; /* of what is served; grows with every change */
     size_t documents, faqs, chunks, vectors, deleted;
-    size_t memory_bytes;    /* of the vector side */
-    char ann[32];           /* "flat", "hnsw", ... */
-    char fingerprint[65];   /* encoder's */
+    size_t memory_bytes; /* of the vector side */
+    char ann[32]; /* "flat", "hnsw", ... */
+    char fingerprint[65]; /* encoder's */
     char model[128];
-    int64_t changed_at;     /* seconds since the epoch, last commit */
+    int64_t changed_at; /* seconds since the epoch, last commit */
 } rag_index_stats;
 int rag_index_describe(rag_index *ix, rag_index_stats *out, rag_error *err);
 
 typedef struct rag_index_query {
-    const char *text;    /* cleaned question (rag_unicode_clean) */
+    const char *text; /* cleaned question (rag_unicode_clean) */
     size_t len;
     const float *vector; /* dim floats, unit; NULL: lexical only */
-    size_t k;            /* documents wanted; 0: 10; at most 1000 */
-    size_t chunks;       /* chunks a document; 0: 1 */
-    size_t candidates;   /* taken from each side; 0: max(100, 5 k) */
+    size_t k; /* documents wanted; 0: 10; at most 1000 */
+    size_t chunks; /* chunks a document; 0: 1 */
+    size_t candidates; /* taken from each side; 0: max(100, 5 k) */
     const char *collection, *lang, *source; /* filters; NULL: all; source is
                                              * a prefix of the path */
-    int kind;            /* -1 all, else a rag_doc_kind */
-    int64_t now;         /* for validity; 0: the current time;
+    int kind; /* -1 all, else a rag_doc_kind */
+    int64_t now; /* for validity; 0: the current time;
                           * RAG_TIME_NONE: validity is ignored */
     double vector_weight; /* 0..1; negative: adapts to the question */
 } rag_index_query;
@@ -176,17 +177,17 @@ typedef struct rag_index_query {
 typedef struct rag_index_hit {
     char *doc, *title, *heading, *source, *url, *lang, *collection;
     rag_doc_kind kind;
-    int64_t chunk;        /* id of the chunk, stable until it is replaced */
-    size_t start, end;    /* bytes in the document's text */
-    char *text;           /* exactly those bytes, NUL behind */
-    char *question;       /* FAQ: the question or variant that matched best */
+    int64_t chunk; /* id of the chunk, stable until it is replaced */
+    size_t start, end; /* bytes in the document's text */
+    char *text; /* exactly those bytes, NUL behind */
+    char *question; /* FAQ: the question or variant that matched best */
     int64_t valid_from, valid_until;
-    double score;         /* of the document (first hit of it) or chunk */
-    double lexical;       /* BM25, larger is better; 0 when not found so */
-    double vector;        /* cosine; NAN without a query vector */
+    double score; /* of the document (first hit of it) or chunk */
+    double lexical; /* BM25, larger is better; 0 when not found so */
+    double vector; /* cosine; NAN without a query vector */
     double lexical_z, vector_z; /* after normalisation, as fused */
     int lexical_rank, vector_rank; /* from 1; 0 when not found so */
-    size_t document;      /* number of the document in this result, from 0 */
+    size_t document; /* number of the document in this result, from 0 */
 } rag_index_hit;
 
 typedef struct rag_index_result {
