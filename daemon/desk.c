@@ -24,7 +24,7 @@
 
 #define OPEN_WAIT_MS 5000.0 /* for a predecessor to let go */
 #define BATCH 256
-#define JOINED 3 /* entries put among a search's hits */
+#define JOINED 1 /* entries put among a search's hits */
 #define JOIN_COSINE 0.82 /* what is less near is not worth looking at */
 #define ENCODE_BATCH 32
 #define TRIES 3
@@ -78,12 +78,12 @@ int rag_desk_exact(rag_desk *d, const char *key, size_t len,
     return rc;
 }
 
-int rag_desk_join(rag_desk *d, const float *vector, const char *collection,
-                  rag_index_result *r, rag_error *err) {
+int rag_desk_join(rag_desk *d, const char *question, const float *vector,
+                  const char *collection, rag_index_result *r, rag_error *err) {
     rag_desk_live *l = rag_desk_live_now(d);
     rag_desk_live_filter(l, r);
-    int rc = rag_desk_live_join(l, vector, collection, 0, JOINED, JOIN_COSINE,
-                                r, err);
+    int rc = rag_desk_live_join(l, question, vector, collection, 0, JOINED,
+                                JOIN_COSINE, r, err);
     rag_desk_live_unref(l);
     return rc;
 }

@@ -55,8 +55,8 @@ int rag_desk_exact(rag_desk *d, const char *key, size_t len,
 /* Among what a search of the documents found, hidden ones taken out, the
  * desk's entries that are as near: paraphrases that no guard lets through
  * find them as they find ingested ones. */
-int rag_desk_join(rag_desk *d, const float *vector, const char *collection,
-                  rag_index_result *r, rag_error *err);
+int rag_desk_join(rag_desk *d, const char *question, const float *vector,
+                  const char *collection, rag_index_result *r, rag_error *err);
 int rag_desk_near(rag_desk *d, const float *vector, const char *collection,
                   double least, rag_index_result *r, rag_error *err);
 /* The version of the desk's entry that a hit is; 0: it is the store's. The

@@ -164,8 +164,8 @@ static int step_search(rag_asking *a, rag_error *err) {
     if (a->index)
         rc = rag_index_search(a->index, &q, &a->found, err);
     if (!rc)
-        rc = rag_desk_join(a->p->parts.desk, a->vector, a->ask->collection,
-                           &a->found, err);
+        rc = rag_desk_join(a->p->parts.desk, rag_buf_str(&a->question),
+                           a->vector, a->ask->collection, &a->found, err);
     a->out->ms.search += rag_clock_ms() - started;
     a->out->generation = a->found.generation;
     return rc;

@@ -176,15 +176,17 @@ int rag_desk_live_near(const rag_desk_live *l, const float *vector,
                        const char *collection, int64_t now, size_t max,
                        double least, rag_index_result *r, rag_error *err);
 /*
- * Puts up to max live entries that are near to vector among the hits of a
- * search of the store, as documents of their own: each gets the score of the
- * best hit that is no nearer than it, and stands before it. A search that
- * found nothing gets those with cosine >= least, scored by it. best_cosine is
- * kept right.
+ * Puts up to max live entries that are near to vector (cosine >= least) among
+ * the hits of a search of the store, as documents of their own, the one that
+ * also shares most of question's words first, and none when the next could be
+ * meant as well: each gets the score of the best
+ * hit that is no nearer than it, and stands before it. A search that found
+ * nothing gets them scored by cosine. best_cosine is kept right.
  */
-int rag_desk_live_join(const rag_desk_live *l, const float *vector,
-                       const char *collection, int64_t now, size_t max,
-                       double least, rag_index_result *r, rag_error *err);
+int rag_desk_live_join(const rag_desk_live *l, const char *question,
+                       const float *vector, const char *collection, int64_t now,
+                       size_t max, double least, rag_index_result *r,
+                       rag_error *err);
 /* Live version of an id; 0: none. */
 int64_t rag_desk_live_version(const rag_desk_live *l, const char *id);
 

@@ -23,6 +23,21 @@ typedef struct wording {
     size_t next; /* in its hash chain, SIZE_MAX ends */
 } wording;
 
+/* A content word of an entry, by its hash. */
+typedef struct term {
+    uint64_t word;
+    double weight; /* 1 in a wording, ANSWER_WEIGHT in the answer alone */
+} term;
+
+#define ANSWER_WEIGHT 0.5
+#define TERM_SHARE 0.1 /* of shared words in the order, beside the cosine */
+/* An entry must be ahead of the next by so much to be put among what was
+ * found: of the samples' held-out wordings, 46 % are, and of these nine in ten
+ * rightly (0: all, seven in ten; 0.01: 64 %, 85 in a hundred). */
+#define STANDS_OUT 0.02
+#define LOOKED_AT 8 /* nearest entries that are put in order */
+#define ASKED_TERMS 64
+
 struct rag_desk_live {
     atomic_int refs;
     rag_desk_list entries;
@@ -34,6 +49,9 @@ struct rag_desk_live {
     size_t nhidden;
     float *vectors;
     int dim;
+    term *terms; /* of all entries, by entry, then by word */
+    size_t nterms, terms_cap;
+    size_t *first_term; /* of each entry, and one behind the last */
 };
 
 rag_desk_live *rag_desk_live_ref(rag_desk_live *l) {
@@ -54,6 +72,8 @@ void rag_desk_live_unref(rag_desk_live *l) {
     free(l->table);
     free(l->hidden);
     free(l->vectors);
+    free(l->terms);
+    free(l->first_term);
     free(l);
 }
 
@@ -121,6 +141,73 @@ static int make_table(rag_desk_live *l, rag_error *err) {
         l->words[i].next = l->table[at];
         l->table[at] = i;
     }
+    return rc;
+}
+
+typedef struct collecting {
+    rag_desk_live *live;
+    double weight;
+} collecting;
+
+static int collect_term(void *user, const rag_term *t) {
+    collecting *c = user;
+    rag_desk_live *l = c->live;
+    if (t->kind == RAG_TERM_PART)
+        return 0;
+    if (l->nterms == l->terms_cap) {
+        size_t cap = l->terms_cap ? l->terms_cap * 2 : 256;
+        term *v = realloc(l->terms, cap * sizeof *v);
+        if (!v)
+            return RAG_E_NOMEM;
+        l->terms = v;
+        l->terms_cap = cap;
+    }
+    l->terms[l->nterms++] = (term){rag_hash_fast(t->text, t->len), c->weight};
+    return 0;
+}
+
+static int by_word(const void *a, const void *b) {
+    const term *x = a, *y = b;
+    if (x->word != y->word)
+        return x->word < y->word ? -1 : 1;
+    return x->weight > y->weight ? -1 : x->weight < y->weight;
+}
+
+/* Words of an entry, each once with its larger weight, in order of hash. */
+static int make_terms_of(rag_desk_live *l, const rag_desk_entry *e,
+                         rag_error *err) {
+    size_t first = l->nterms, kept = first;
+    collecting c = {l, 1};
+    int rc = rag_terms_content(e->question, strlen(e->question), collect_term,
+                               &c, err);
+    for (size_t i = 0; i < e->nvariants && !rc; i++)
+        rc = rag_terms_content(e->variants[i], strlen(e->variants[i]),
+                               collect_term, &c, err);
+    c.weight = ANSWER_WEIGHT;
+    if (!rc)
+        rc = rag_terms_content(e->answer, strlen(e->answer), collect_term, &c,
+                               err);
+    if (rc)
+        return rag_error_set(err, RAG_E_NOMEM, "no memory for the desk");
+    if (l->nterms > first)
+        qsort(l->terms + first, l->nterms - first, sizeof(term), by_word);
+    for (size_t i = first; i < l->nterms; i++)
+        if (kept == first || l->terms[kept - 1].word != l->terms[i].word)
+            l->terms[kept++] = l->terms[i];
+    l->nterms = kept;
+    return 0;
+}
+
+static int make_terms(rag_desk_live *l, rag_error *err) {
+    int rc = 0;
+    l->first_term = calloc(l->entries.n + 1, sizeof *l->first_term);
+    if (!l->first_term)
+        return rag_error_set(err, RAG_E_NOMEM, "no memory for the desk");
+    for (size_t i = 0; i < l->entries.n && !rc; i++) {
+        l->first_term[i] = l->nterms;
+        rc = make_terms_of(l, &l->entries.v[i], err);
+    }
+    l->first_term[l->entries.n] = l->nterms;
     return rc;
 }
 
@@ -205,6 +292,8 @@ int rag_deskdb_live(rag_deskdb *db, const char *fingerprint, int dim,
     int rc = rag_desk_live_entries(db, &l->entries, err);
     if (!rc)
         rc = make_table(l, err);
+    if (!rc)
+        rc = make_terms(l, err);
     if (!rc) {
         pthread_mutex_lock(&db->r.lock);
         rc = load_hidden(&db->r, l, err);
@@ -412,35 +501,135 @@ static bool rank_of(const rag_index_result *r, double cosine, size_t *at,
     return any;
 }
 
-int rag_desk_live_join(const rag_desk_live *l, const float *vector,
-                       const char *collection, int64_t now, size_t max,
-                       double least, rag_index_result *r, rag_error *err) {
+typedef struct asked {
+    uint64_t word[ASKED_TERMS];
+    double rarity[ASKED_TERMS];
+    size_t n;
+    double total;
+} asked;
+
+static int collect_asked(void *user, const rag_term *t) {
+    asked *a = user;
+    uint64_t word = rag_hash_fast(t->text, t->len);
+    for (size_t i = 0; i < a->n; i++)
+        if (a->word[i] == word)
+            return 0;
+    if (t->kind != RAG_TERM_PART && a->n < ASKED_TERMS)
+        a->word[a->n++] = word;
+    return 0;
+}
+
+static double weight_in(const rag_desk_live *l, size_t entry, uint64_t word) {
+    term key = {word, 0};
+    size_t first = l->first_term[entry], n = l->first_term[entry + 1] - first;
+    for (size_t low = 0; low < n;) {
+        size_t mid = low + (n - low) / 2;
+        const term *t = &l->terms[first + mid];
+        if (t->word == key.word)
+            return t->weight;
+        if (t->word < key.word)
+            low = mid + 1;
+        else
+            n = mid;
+    }
+    return 0;
+}
+
+/* The question's words, rare ones among the entries weighing more. */
+static int weigh(const rag_desk_live *l, const char *question, asked *a,
+                 rag_error *err) {
+    memset(a, 0, sizeof *a);
+    if (rag_terms_content(question, strlen(question), collect_asked, a, err))
+        return rag_error_set(err, RAG_E_NOMEM, "no memory for words");
+    for (size_t i = 0; i < a->n; i++) {
+        size_t in = 0;
+        for (size_t e = 0; e < l->entries.n; e++)
+            in += weight_in(l, e, a->word[i]) > 0;
+        a->rarity[i] = log(1 + (double)l->entries.n / (double)(in + 1));
+        a->total += a->rarity[i];
+    }
+    return 0;
+}
+
+/* Share of the question that an entry speaks of, 0 to 1. */
+static double share(const rag_desk_live *l, const asked *a, const char *id) {
+    double sum = 0;
+    size_t e = 0;
+    while (e < l->entries.n && strcmp(l->entries.v[e].id, id) != 0)
+        e++;
+    for (size_t i = 0; e < l->entries.n && i < a->n; i++)
+        sum += a->rarity[i] * weight_in(l, e, a->word[i]);
+    return a->total > 0 ? sum / a->total : 0;
+}
+
+/* Orders near hits by cosine and shared words; score gets the measure. */
+static int put_in_order(const rag_desk_live *l, const char *question,
+                        rag_index_result *near, rag_error *err) {
+    asked a;
+    int rc = weigh(l, question, &a, err);
+    for (size_t i = 0; i < near->n && !rc; i++) {
+        rag_index_hit h = near->hits[i];
+        size_t at = i;
+        h.score = h.vector + TERM_SHARE * share(l, &a, h.doc);
+        for (; at && near->hits[at - 1].score < h.score; at--)
+            near->hits[at] = near->hits[at - 1];
+        near->hits[at] = h;
+    }
+    return rc;
+}
+
+static int insert(rag_index_result *r, rag_index_hit *h, size_t at,
+                  double score, rag_error *err) {
+    rag_index_hit *v = realloc(r->hits, (r->n + 1) * sizeof *v);
+    if (!v)
+        return rag_error_set(err, RAG_E_NOMEM, "no memory for an answer");
+    r->hits = v;
+    memmove(v + at + 1, v + at, (r->n - at) * sizeof *v);
+    v[at] = *h;
+    memset(h, 0, sizeof *h);
+    v[at].score = score;
+    v[at].document = at < r->n ? v[at + 1].document
+                     : at > 0  ? v[at - 1].document + 1
+                               : 0;
+    for (size_t k = at + 1; k <= r->n; k++)
+        v[k].document++;
+    r->n++;
+    r->documents++;
+    if (isnan(r->best_cosine) || v[at].vector > r->best_cosine)
+        r->best_cosine = v[at].vector;
+    return 0;
+}
+
+int rag_desk_live_join(const rag_desk_live *l, const char *question,
+                       const float *vector, const char *collection, int64_t now,
+                       size_t max, double least, rag_index_result *r,
+                       rag_error *err) {
     rag_index_result near = {0};
-    int rc =
-        rag_desk_live_near(l, vector, collection, now, max, least, &near, err);
-    for (size_t i = 0; i < near.n && !rc; i++) {
-        rag_index_hit *h = &near.hits[i];
-        size_t at = 0;
-        double score = h->vector;
-        if (r->n && !rank_of(r, h->vector, &at, &score))
-            break; /* the others are no nearer */
-        rag_index_hit *v = realloc(r->hits, (r->n + 1) * sizeof *v);
-        if (!v) {
-            rc = rag_error_set(err, RAG_E_NOMEM, "no memory for an answer");
-            break;
-        }
-        r->hits = v;
-        memmove(v + at + 1, v + at, (r->n - at) * sizeof *v);
-        v[at] = *h;
-        memset(h, 0, sizeof *h);
-        v[at].score = score;
-        v[at].document = at < r->n ? v[at + 1].document : 0;
-        for (size_t k = at + 1; k <= r->n; k++)
-            v[k].document++;
-        r->n++;
-        r->documents++;
-        if (isnan(r->best_cosine) || v[at].vector > r->best_cosine)
-            r->best_cosine = v[at].vector;
+    size_t at = 0, had = r->n;
+    double top = 0, score = 0;
+    int rc = rag_desk_live_near(l, vector, collection, now, LOOKED_AT, least,
+                                &near, err);
+    if (!rc && near.n) {
+        top = near.hits[0].vector;
+        rc = put_in_order(l, question, &near, err);
+    }
+    if (near.n > 1 && near.hits[0].score - near.hits[1].score < STANDS_OUT)
+        max = 0; /* it could be either: better none */
+    /* The first of ours stands where the nearest belongs, the others, where
+     * they are as near, right behind it. */
+    for (size_t i = 0; i < near.n && i < max && !rc; i++) {
+        double cosine = i ? near.hits[i].vector : top;
+        size_t place = i;
+        if (!had)
+            score = i ? score * 0.95 : cosine;
+        else if (!rank_of(r, cosine, &place, &score))
+            continue;
+        if (i && place <= at)
+            place = at + 1;
+        at = place;
+        if (at && r->hits[at - 1].score < score)
+            score = r->hits[at - 1].score;
+        rc = insert(r, &near.hits[i], at, score, err);
     }
     rag_index_result_free(&near);
     return rc;
