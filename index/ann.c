@@ -39,7 +39,7 @@ int omp_get_num_procs(void);
 #define KMEANS_ROUNDS 10
 #define ENCODER_SAMPLE 50000
 #define PROBE_SHARE 16 /* one list of so many is visited ... */
-#define PROBE_MIN 96 /* ... but at least so many */
+#define PROBE_MIN 160 /* ... but at least so many */
 #define EXACT_ROWS                                                             \
     4000 /* rows left by a filter up to which they are scored
                          * one by one */

@@ -222,6 +222,68 @@ int rag_fts_df(rag_store *s, const char *token, size_t len, size_t *df,
     return rc;
 }
 
+/* The tokens whose frequency is asked for, as a JSON array. */
+static int token_array(const rag_query_term *terms, const size_t *which,
+                       size_t n, rag_buf *out, rag_error *err) {
+    int rc = rag_buf_append_char(out, '[', err);
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        const rag_query_term *t = &terms[which[i]];
+
+        rc = rag_buf_append_str(out, i > 0 ? ",\"" : "\"", err);
+        for (size_t j = 0; j < t->len && rc == 0; j++) {
+            if (t->token[j] == '"' || t->token[j] == '\\')
+                rc = rag_buf_append_char(out, '\\', err);
+            if (rc == 0)
+                rc = rag_buf_append_char(out, t->token[j], err);
+        }
+        if (rc == 0)
+            rc = rag_buf_append_char(out, '"', err);
+    }
+    return rc == 0 ? rag_buf_append_char(out, ']', err) : rc;
+}
+
+int rag_fts_dfs(rag_store *s, rag_query_term *terms, const size_t *which,
+                size_t n, rag_error *err) {
+    sqlite3_stmt *st;
+    rag_buf tokens;
+    bool row = true;
+    int rc;
+
+    for (size_t i = 0; i < n; i++)
+        terms[which[i]].df = 0;
+    if (n == 0)
+        return 0;
+    rag_buf_init(&tokens, 1 << 20);
+    rc = token_array(terms, which, n, &tokens, err);
+    /* One statement: fts5vocab prepares one of its own each time it is
+     * opened, which costs more than looking a term up. */
+    if (rc == 0)
+        rc = rag_store_prepare(s,
+                               "SELECT j.key, v.doc FROM json_each(?1) j"
+                               " CROSS JOIN temp.vocab v ON v.term = j.value",
+                               &st, err);
+    if (rc != 0)
+        goto out;
+    sqlite3_bind_text64(st, 1, rag_buf_str(&tokens), tokens.len, SQLITE_STATIC,
+                        SQLITE_UTF8);
+    while (rc == 0) {
+        size_t i;
+
+        rc = rag_store_row(s, st, "counting terms", &row, err);
+        if (rc != 0 || !row)
+            break;
+        i = (size_t)sqlite3_column_int64(st, 0);
+        if (i < n)
+            terms[which[i]].df = (size_t)sqlite3_column_int64(st, 1);
+    }
+    sqlite3_reset(st);
+    sqlite3_clear_bindings(st);
+out:
+    rag_buf_free(&tokens);
+    return rc;
+}
+
 int rag_fts_range(rag_store *s, const char *from, size_t from_len,
                   const char *to, size_t to_len, rag_token_fn fn, void *user,
                   rag_error *err) {

@@ -198,6 +198,9 @@ int rag_fts_match(rag_store *s, const rag_query_term *terms, size_t n,
 /* Chunks that have the token. */
 int rag_fts_df(rag_store *s, const char *token, size_t len, size_t *df,
                rag_error *err);
+/* Fills df of terms[which[0..n)]. */
+int rag_fts_dfs(rag_store *s, rag_query_term *terms, const size_t *which,
+                size_t n, rag_error *err);
 /* Calls fn for each token of the index that begins with prefix, until
  * nonzero. */
 typedef int (*rag_token_fn)(void *user, const char *token, size_t len,

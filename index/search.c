@@ -230,23 +230,38 @@ static int vector_side(rag_search *s, rag_error *err) {
 
 /* ---- lexical side ------------------------------------------------------------------------ */
 
-/* Looks up how many chunks have each term; drops what nearly all have. */
+/* Looks up how many chunks have each term: what was looked up since the last
+ * change is remembered. */
+static int look_up(rag_search *s, rag_error *err) {
+    size_t which[RAG_QUERY_TERMS_MAX] = {0}, unknown = 0;
+    int64_t seq = s->g->meta.seq;
+    int rc;
+
+    for (size_t i = 0; i < s->nterms; i++) {
+        rag_query_term *t = &s->terms[i];
+
+        if (!rag_index_df_get(s->ix, seq, t->token, t->len, &t->df))
+            which[unknown++] = i;
+    }
+    rc = rag_fts_dfs(s->store, s->terms, which, unknown, err);
+    for (size_t i = 0; i < unknown && rc == 0; i++) {
+        const rag_query_term *t = &s->terms[which[i]];
+
+        rag_index_df_put(s->ix, seq, t->token, t->len, t->df);
+    }
+    return rc;
+}
+
+/* Drops what nearly all chunks have. */
 static int frequencies(rag_search *s, rag_error *err) {
     double n = (double)s->g->live_chunks;
     size_t kept = 0;
-    int rc = 0;
+    int rc = look_up(s, err);
     bool drop;
 
     for (size_t i = 0; i < s->nterms && rc == 0; i++) {
         rag_query_term *t = &s->terms[i];
 
-        if (!rag_index_df_get(s->ix, s->g->meta.seq, t->token, t->len,
-                              &t->df)) {
-            rc = rag_fts_df(s->store, t->token, t->len, &t->df, err);
-            if (rc == 0)
-                rag_index_df_put(s->ix, s->g->meta.seq, t->token, t->len,
-                                 t->df);
-        }
         if ((double)t->df > n)
             t->df = s->g->live_chunks;
         t->idf = log(1 + (n - (double)t->df + 0.5) / ((double)t->df + 0.5));
