@@ -95,7 +95,7 @@ static const key KEYS[] = {
      LIVE},
     {"answer.faq", KEY_BOOL, AT(faq), "yes", 0, 0, LIVE},
     {"answer.faq_cosine", KEY_NUM, AT(faq_cosine), "0.85", 0, 1, LIVE},
-    {"answer.gate", KEY_NUM, AT(gate), "0.55", 0, 1, LIVE},
+    {"answer.gate", KEY_NUM, AT(gate), "0.5", 0, 1, LIVE},
     {"answer.gate_file", KEY_PATH, AT(gate_file), "", 0, 0, FIXED},
 
     {"desk.enabled", KEY_BOOL, AT(desk_on), "yes", 0, 0, FIXED},

@@ -38,7 +38,8 @@ static int add(examples *e, const json_t *outcome, rag_error *err) {
     for (size_t i = 0; i < RAG_GATE_FEATURES; i++) {
         const json_t *v = json_object_get(f, rag_gate_feature_names[i]);
         x->feature[i] = json_number_value(v);
-        x->generated = x->generated || (i >= RAG_GATE_FIRST && v);
+        x->generated =
+            x->generated || (i >= RAG_GATE_FIRST && json_is_number(v));
     }
     return 0;
 }

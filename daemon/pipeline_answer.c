@@ -121,28 +121,29 @@ static void drop_sources(rag_answer *o) {
 
 /* ---- approved answers ------------------------------------------------------------------ */
 
-/* The quote of an approved answer: its first two sentences. */
-static int faq_quote(rag_asking *a, const char *text, size_t len, size_t *start,
-                     size_t *end, rag_error *err) {
+/* Citations that together hold the whole of an approved answer, each at most
+ * two sentences, numbered from 1. */
+static int cite_entry(rag_asking *a, const rag_index_hit *hit, const char *text,
+                      size_t len, rag_error *err) {
     rag_span *spans = NULL;
     size_t n = 0;
-    *start = 0;
-    *end = len;
+    unsigned number = 0;
     int rc =
         rag_sentences_split(a->p->parts.sentences, text, len, &spans, &n, err);
-    if (!rc && n) {
-        *start = spans[0].start;
-        *end = spans[n > 1 ? 1 : 0].end;
+    for (size_t i = 0; i < n && !rc; i += 2) {
+        size_t last = i + 1 < n ? i + 1 : i;
+        rc = add_source(a, ++number, hit, spans[i].start, spans[last].end,
+                        text + spans[i].start, err);
     }
     free(spans);
     return rc;
 }
 
 /* The whole text of an entry (the hit may be one chunk of a long answer: the
- * whole is approved), with its first sentences as the citation. */
+ * whole is approved), cited wholly. */
 static int whole_entry(rag_asking *a, const rag_index_hit *hit, char **text,
                        rag_error *err) {
-    size_t len = 0, start, end;
+    size_t len = 0;
     int rc;
     a->out->entry_version = rag_desk_hit_version(hit);
     if (a->out->entry_version) { /* the store may know another of that id */
@@ -152,9 +153,7 @@ static int whole_entry(rag_asking *a, const rag_index_hit *hit, char **text,
         rc = rag_index_text(a->index, hit->doc, 0, SIZE_MAX, text, &len, err);
     }
     if (!rc)
-        rc = faq_quote(a, *text, len, &start, &end, err);
-    if (!rc)
-        rc = add_source(a, 1, hit, start, end, *text + start, err);
+        rc = cite_entry(a, hit, *text, len, err);
     if (rc) {
         free(*text);
         *text = NULL;
@@ -177,8 +176,9 @@ int rag_asking_quote_entry(rag_asking *a, const rag_index_hit *hit,
     rag_buf_init(&b, 0);
     int rc = whole_entry(a, hit, &text, err);
     if (!rc)
-        rc =
-            rag_buf_printf(&b, err, "%s%s [1]", foreign_lead_in(a, text), text);
+        rc = rag_buf_printf(&b, err, "%s%s ", foreign_lead_in(a, text), text);
+    for (size_t i = 0; i < a->out->nsources && !rc; i++)
+        rc = rag_buf_printf(&b, err, "[%u]", a->out->sources[i].n);
     free(text);
     text = NULL;
     if (!rc)

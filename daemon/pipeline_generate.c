@@ -10,7 +10,9 @@
 #include "daemon/pipeline_int.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
+#include "base/terms.h"
 
 #include <errno.h>
 #include <math.h>
@@ -21,6 +23,9 @@
 
 /* Bytes of a generated answer that is a span rather than a sentence. */
 #define SPAN_MAX 120
+/* What passed the gate once is asked for less the second time: together the
+ * two steps then refuse about a tenth of what could be answered. */
+#define SECOND_SHARE 0.75
 #define WAIT_SLICE_MS 50 /* how often one who waits looks for its client */
 /* A model that is starting is waited for so long: a few seconds for an
  * answer are better than an extract at once. */
@@ -101,7 +106,7 @@ static int ground(speaking *s, const char *text, rag_grounding *g) {
  * likely enough. */
 static bool trusted(speaking *s, const rag_grounding *g) {
     return rag_asking_judge(s->a, s->gen->refusal_logprob, g, &s->err) == 0 &&
-           s->a->probability >= s->a->config->gate;
+           s->a->probability >= s->a->config->gate * SECOND_SHARE;
 }
 
 /* Releases g's text beyond what is out already, when it goes on from it.
@@ -144,8 +149,51 @@ static const char *cited_doc(const rag_asking *a, const rag_citation *c) {
     return a->passages[a->evidence.items[c->item].passage].doc;
 }
 
+#define WORDS_MAX 32
+
+/* Hashes of the content words of a text, each once. */
+typedef struct words {
+    uint64_t of[WORDS_MAX];
+    size_t n;
+} words;
+
+static int add_word(void *user, const rag_term *t) {
+    words *w = user;
+    uint64_t h = rag_hash_fast(t->text, t->len);
+    for (size_t i = 0; i < w->n; i++)
+        if (w->of[i] == h)
+            return 0;
+    if (w->n < WORDS_MAX)
+        w->of[w->n++] = h;
+    return 0;
+}
+
+/* How many of the question's words a quote has. */
+static size_t shared(const words *question, const char *quote) {
+    words w = {.n = 0};
+    size_t n = 0;
+    if (rag_terms_content(quote, strlen(quote), add_word, &w, NULL))
+        return 0;
+    for (size_t i = 0; i < question->n; i++)
+        for (size_t k = 0; k < w.n; k++)
+            n += question->of[i] == w.of[k];
+    return n;
+}
+
+/* Whether c, of the window ranked first, speaks of the question no less than
+ * the sentence ranked first does. */
+static bool speaks_no_less(const rag_asking *a, const rag_citation *c,
+                           const rag_citation *best) {
+    words q = {.n = 0};
+    const char *s = rag_buf_str(&a->question);
+    return c->item == best->item &&
+           rag_terms_content(s, strlen(s), add_word, &q, NULL) == 0 &&
+           shared(&q, c->quote) > shared(&q, best->quote);
+}
+
 /*
- * Whether the answer rests on the sentence that ranking put first. A small
+ * Whether the answer rests on the sentence that ranking put first, or on one
+ * beside it that has more of the question's words. A small
  * model reads badly but ranks not at all: where it looked elsewhere, the
  * sentence itself was right more than twice as often as the model.
  */
@@ -158,6 +206,8 @@ static bool agrees(speaking *s, const rag_grounding *g) {
         const rag_citation *c = &g->citations[i];
         if (c->start < b->end && b->start < c->end &&
             strcmp(cited_doc(a, c), cited_doc(a, b)) == 0)
+            return true;
+        if (speaks_no_less(a, c, b))
             return true;
     }
     return false;

@@ -37,6 +37,7 @@
 #define CODES_MAX 8
 #define CODE_LETTERS_MAX 6
 #define CODE_DIGITS_MIN 2
+#define ANNOUNCE_VALUE 1.5
 #define CODE_VALUE 3.0 /* a sentence with the code, in spreads of value */
 
 /*
@@ -187,6 +188,7 @@ typedef struct sentence {
     bool suspect;
     unsigned codes; /* which of the question's codes it has */
     bool other_code;
+    bool announces; /* a heading or a table's first row */
     double value, cosine; /* by evidence_rank.c */
 } sentence;
 
@@ -531,6 +533,14 @@ static bool unknown_code(const query *q, const passage_view *views, size_t n) {
 }
 
 /* Gives every sentence its value; suspect ones are not read by anyone. */
+/* A heading, or the first row of a table: it announces and does not say. */
+static bool announces(const passage_view *v, size_t i) {
+    const char *t = v->p->text + v->s[i].start;
+    const char *next = i + 1 < v->n ? v->p->text + v->s[i + 1].start : "";
+    return *t == '#' ||
+           (*t == '|' && next[0] == '|' && strspn(next, "|-: ") > 3);
+}
+
 static int value_all(const query *q, const passage_view *views, size_t n,
                      sentence *all, size_t total, const rag_similarity *similar,
                      rag_error *err) {
@@ -550,10 +560,15 @@ static int value_all(const query *q, const passage_view *views, size_t n,
                                            (s->number ? q->number : 0)};
         }
     int rc = rag_evidence_rank(similar, r, k, err);
+    for (size_t i = 0; i < n && !rc; i++)
+        for (size_t j = 0; j < views[i].n; j++)
+            if (announces(&views[i], j))
+                views[i].s[j].announces = true;
     k = 0;
     for (size_t i = 0; i < total && !rc; i++)
         if (!all[i].suspect) {
-            all[i].value = r[k].value + (all[i].codes ? CODE_VALUE : 0);
+            all[i].value = r[k].value + (all[i].codes ? CODE_VALUE : 0) -
+                           (all[i].announces ? ANNOUNCE_VALUE : 0);
             all[i].cosine = r[k++].meaning;
         }
     free(r);

@@ -22,6 +22,8 @@
  * does not speak to it. */
 #define EXTRACT_COVERAGE_MIN 0.15
 #define EXTRACT_QUOTE_CHARS 600
+/* A second sentence is quoted when its value is this near to the best's. */
+#define EXTRACT_SECOND_GAP 0.7
 
 typedef struct wish {
     const rag_ground_ctx *c;
@@ -172,22 +174,34 @@ static const char *lead_in(const char *lang, const rag_source *s) {
     return "";
 }
 
-static int write_extract(const rag_ground_ctx *c, const char *lang,
-                         size_t first, size_t count, rag_grounding *out,
-                         rag_error *err) {
+/* Appends the sentences [first, first + count) and their marker. */
+static int add_quote(const rag_ground_ctx *c, size_t first, size_t count,
+                     rag_buf *text, rag_grounding *out, size_t *cap,
+                     rag_error *err) {
     const rag_source *a = &c->source[first], *b = &c->source[first + count - 1];
-    size_t cap = 0;
     unsigned number = 0;
-    rag_buf text;
-    rag_buf_init(&text, 0);
-    int rc = rag_buf_append_str(&text, lead_in(lang, a), err);
-    if (!rc)
-        rc = rag_prompt_plain(a->text, b->end - a->start, &text, err);
+    int rc = rag_prompt_plain(a->text, b->end - a->start, text, err);
     if (!rc)
         rc = rag_ground_cite(c, first, count, &out->citations, &out->ncitations,
-                             &cap, &number, err);
+                             cap, &number, err);
+    return rc ? rc : rag_buf_printf(text, err, " [%u]", number);
+}
+
+/* second: a sentence of another item nearly as good, or c->n. */
+static int write_extract(const rag_ground_ctx *c, const char *lang,
+                         size_t first, size_t count, size_t second,
+                         rag_grounding *out, rag_error *err) {
+    size_t cap = 0;
+    rag_buf text;
+    rag_buf_init(&text, 0);
+    int rc = rag_buf_append_str(&text, lead_in(lang, &c->source[first]), err);
     if (!rc)
-        rc = rag_buf_printf(&text, err, " [%u]", number);
+        rc = add_quote(c, first, count, &text, out, &cap, err);
+    if (!rc && second < c->n) {
+        rc = rag_buf_append_char(&text, '\n', err);
+        if (!rc)
+            rc = add_quote(c, second, 1, &text, out, &cap, err);
+    }
     if (!rc)
         rc = rag_buf_steal(&text, &out->answer, NULL, err);
     rag_buf_free(&text);
@@ -195,22 +209,39 @@ static int write_extract(const rag_ground_ctx *c, const char *lang,
     return rc;
 }
 
-/* The sentence that ranking put first; what it announces or asks is said in
- * the one behind it. c->n when it is not among the sources. */
-static size_t focus_of(const rag_ground_ctx *c) {
-    const rag_evidence_item *top = &c->ev->items[0];
+/* The sentence of an item that ranking put first; what it announces or asks
+ * is said in the one behind it. c->n when it is not among the sources. */
+static size_t focus_of(const rag_ground_ctx *c, size_t item) {
+    const rag_evidence_item *top = &c->ev->items[item];
     for (size_t i = 0; i < c->n; i++) {
         const rag_source *s = &c->source[i];
-        if (s->item != 0 || s->end <= top->focus_start ||
+        if (s->item != item || s->end <= top->focus_start ||
             s->start >= top->focus_end)
             continue;
-        while (i + 1 < c->n && c->source[i + 1].item == 0 &&
+        while (i + 1 < c->n && c->source[i + 1].item == item &&
                (is_question(&c->source[i].facts) ||
                 is_heading(&c->source[i].facts)))
             i++;
         return short_enough(c, i, 1) ? i : c->n;
     }
     return c->n;
+}
+
+/* The best sentence of the item ranked second, when it is nearly as good and
+ * in the same language; c->n otherwise. */
+static size_t second_of(const rag_ground_ctx *c, size_t first) {
+    const rag_evidence *ev = c->ev;
+    if (!ev->ranked || ev->n < 2 ||
+        ev->items[1].value < ev->items[0].value - EXTRACT_SECOND_GAP)
+        return c->n;
+    size_t i = focus_of(c, 1);
+    const rag_source *a = &c->source[first];
+    if (i >= c->n ||
+        strcmp(rag_unicode_lang(a->text, a->end - a->start),
+               rag_unicode_lang(c->source[i].text,
+                                c->source[i].end - c->source[i].start)) != 0)
+        return c->n;
+    return i;
 }
 
 int rag_ground_extract(const char *question, const char *lang,
@@ -242,7 +273,7 @@ int rag_ground_extract(const char *question, const char *lang,
             best = i;
         }
     }
-    size_t focus = ev->ranked && ev->n ? focus_of(&c) : c.n;
+    size_t focus = ev->ranked && ev->n ? focus_of(&c, 0) : c.n;
     if (focus < c.n)
         best = focus;
     if (best < c.n)
@@ -253,7 +284,8 @@ int rag_ground_extract(const char *question, const char *lang,
         (foreign || focus < c.n || best_cover >= EXTRACT_COVERAGE_MIN)) {
         size_t first, count;
         widen(w, best, &first, &count);
-        rc = write_extract(&c, lang, first, count, out, err);
+        rc = write_extract(&c, lang, first, count,
+                           focus < c.n ? second_of(&c, first) : c.n, out, err);
     }
 out:
     free(w);

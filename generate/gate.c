@@ -197,6 +197,8 @@ int rag_gate_measure(const char *question, const rag_gate_signals *signals,
         double p = exp(fmin(refusal_logprob, 0));
         p = fmin(fmax(p, 1e-5), 1 - 1e-5);
         out[13] = log(p / (1 - p));
+    } else if (grounding) {
+        out[13] = NAN; /* this endpoint does not tell */
     }
     out[14] = grounding && grounding->verdict == RAG_GROUND_OK;
     out[15] = quote_share(&c, w, grounding);
@@ -214,7 +216,8 @@ static double sigmoid(double x) {
 static double score(const step *s, int n, const double *f) {
     double x = s->bias;
     for (int j = 0; j < n; j++)
-        x += s->weight[j] * (f[j] - s->mean[j]) / s->scale[j];
+        if (!isnan(f[j])) /* not measured: neither for nor against */
+            x += s->weight[j] * (f[j] - s->mean[j]) / s->scale[j];
     return x;
 }
 

@@ -304,7 +304,8 @@ typedef struct rag_gate_signals {
 
 /*
  * The features of one question. refusal_logprob (NAN) and grounding (NULL)
- * are known after generation only. Thread-safe.
+ * are known after generation only; a model that does not tell its
+ * probabilities leaves `refusal` NAN, which counts for nothing. Thread-safe.
  */
 int rag_gate_measure(const char *question, const rag_gate_signals *signals,
                      const rag_evidence *ev, const rag_passage *passages,

@@ -16,7 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#define INGEST_NICE 10
 
 #ifndef RAG_VERSION
 #define RAG_VERSION "unknown"
@@ -455,6 +458,8 @@ int main(int argc, char **argv) {
     if (status >= 0)
         return status;
     catch_signals();
+    /* Whoever is asking ragd at this moment goes first. */
+    setpriority(PRIO_PROCESS, 0, INGEST_NICE);
     double began = rag_clock_ms();
     report r = {.set = &set, .problems = set.json ? json_array() : NULL};
     rag_pipeline_counts counts = {0};

@@ -13,8 +13,7 @@
 
 #define NEAR(a, b) assert_true(fabs((a) - (b)) < 1e-9)
 
-static void ranks_follow_the_definitions(void **state)
-{
+static void ranks_follow_the_definitions(void **state) {
     char *rel[] = {"b", "d"};
     rag_eval_query q = {.relevant = rel, .nrelevant = 2};
     const char *docs[] = {"a", "b", "c", "d"};
@@ -31,8 +30,7 @@ static void ranks_follow_the_definitions(void **state)
     NEAR(o.recall10, 0);
 }
 
-static void a_path_matches_by_whole_components(void **state)
-{
+static void a_path_matches_by_whole_components(void **state) {
     char *rel[] = {"company/leave.md"};
     rag_eval_query q = {.relevant = rel, .nrelevant = 1};
     const char *yes[] = {"/srv/docs/company/leave.md"};
@@ -46,8 +44,7 @@ static void a_path_matches_by_whole_components(void **state)
     assert_int_equal(o.first, 0);
 }
 
-static void auroc_counts_ties_half(void **state)
-{
+static void auroc_counts_ties_half(void **state) {
     double pos[] = {.9, .5, .5}, neg[] = {.5, .1};
 
     (void)state;
@@ -55,8 +52,7 @@ static void auroc_counts_ties_half(void **state)
     assert_true(isnan(rag_eval_auroc(pos, 0, neg, 2)));
 }
 
-static void false_answers_at_a_false_refusal_share(void **state)
-{
+static void false_answers_at_a_false_refusal_share(void **state) {
     double pos[10], neg[] = {.05, .15, .95};
 
     (void)state;
@@ -66,8 +62,7 @@ static void false_answers_at_a_false_refusal_share(void **state)
     NEAR(rag_eval_false_answers(pos, 10, neg, 3, .10), 2 / 3.0);
 }
 
-static void an_interval_holds_its_mean_and_shrinks(void **state)
-{
+static void an_interval_holds_its_mean_and_shrinks(void **state) {
     double few[10], many[1000];
     rag_interval a, b;
 
@@ -84,8 +79,7 @@ static void an_interval_holds_its_mean_and_shrinks(void **state)
     assert_true(b.high - b.low < a.high - a.low);
 }
 
-static void quantiles_interpolate(void **state)
-{
+static void quantiles_interpolate(void **state) {
     double x[] = {4, 1, 3, 2};
 
     (void)state;
@@ -94,8 +88,7 @@ static void quantiles_interpolate(void **state)
     assert_true(isnan(rag_eval_quantile(x, 0, .5)));
 }
 
-static void answers_compare_as_people_read_them(void **state)
-{
+static void answers_compare_as_people_read_them(void **state) {
     char *men[] = {"40 men"}, *fee[] = {"3만 원"}, *five[] = {"5"};
     char *cat[] = {"cat"}, *both[] = {"수수료", "annual fee"};
 
@@ -113,8 +106,7 @@ static void answers_compare_as_people_read_them(void **state)
     NEAR(rag_eval_f1("3만 원", fee, 1), 1);
 }
 
-static void a_number_must_stand_in_a_quote(void **state)
-{
+static void a_number_must_stand_in_a_quote(void **state) {
     json_t *c = json_pack("[{s:s},{s:s}]", "quote", "한도는 1,000,000원",
                           "quote", "rate 3.5 %");
 
@@ -126,8 +118,7 @@ static void a_number_must_stand_in_a_quote(void **state)
     json_decref(c);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_follow_the_definitions),
         cmocka_unit_test(a_path_matches_by_whole_components),
