@@ -146,6 +146,8 @@ static const char USAGE[] =
     "  --generator-url URL   an OpenAI-compatible endpoint instead\n"
     "  --no-generator        answer with extracts only\n"
     "  -n                    check settings and files, then exit\n"
+    "  --fit-gate OUT REPORT...\n"
+    "                        fit the evidence gate on reports of rag eval\n"
     "  -v                    log more\n"
     "  -h, --help            this text\n"
     "  -V, --version         version\n"

@@ -105,8 +105,11 @@ static int ground(speaking *s, const char *text, rag_grounding *g) {
 /* Whether what the model said, and how much it doubted, leaves the evidence
  * likely enough. */
 static bool trusted(speaking *s, const rag_grounding *g) {
+    double least = s->a->config->gate;
+    if (!s->a->evidence.named) /* it has passed the first step */
+        least *= SECOND_SHARE;
     return rag_asking_judge(s->a, s->gen->refusal_logprob, g, &s->err) == 0 &&
-           s->a->probability >= s->a->config->gate * SECOND_SHARE;
+           s->a->probability >= least;
 }
 
 /* Releases g's text beyond what is out already, when it goes on from it.

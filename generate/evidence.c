@@ -471,6 +471,8 @@ static int choose(const query *q, const rag_passage *passages,
         }
         if (have_already(out, passages, v->p, &w))
             continue;
+        if (!out->n)
+            out->named = v->s[w.focus].codes || v->codes;
         out->items[out->n++] = (rag_evidence_item){
             .passage = v->index,
             .start = v->p->start + w.start,

@@ -51,6 +51,7 @@ typedef struct rag_evidence {
     size_t n;
     bool unknown_code; /* the question names a code (HB-2107) that none of the
                         * passages has: they cannot answer it */
+    bool named; /* the first item's best sentence has a code of the question */
     bool ranked; /* by meaning too: the first item's focus is the best */
     size_t tokens; /* of all items */
     size_t dropped; /* passages that gave nothing for want of budget */

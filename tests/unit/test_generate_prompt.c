@@ -409,6 +409,7 @@ static void test_codes(void **state) {
         assert_int_equal(
             rag_evidence_select(KNOWN[i], &p, 1, NULL, splitter, &ev, NULL), 0);
         assert_false(ev.unknown_code);
+        assert_true(ev.named);
         assert_int_equal(ev.n, 1);
         size_t n = ev.items[0].end - ev.items[0].start;
         assert_non_null(memmem(ev.items[0].text, n, "HB-2107", 7));
@@ -419,6 +420,7 @@ static void test_codes(void **state) {
                                          splitter, &ev, NULL),
                      0);
     assert_true(ev.unknown_code);
+    assert_false(ev.named);
     assert_int_equal(rag_evidence_select("film for the 2nd of 30days?", &p, 1,
                                          NULL, splitter, &ev, NULL),
                      0);
