@@ -204,7 +204,7 @@ install: all
 	    $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man8 \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/user
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 generate/models/* $(SHARE)/ragd
+	install -m 644 $(wildcard generate/models/*) $(SHARE)/ragd
 	install -m 644 docs/ragd.conf.example README.md LICENSE CHANGES \
 	    $(SHARE)/doc/ragd
 	install -m 644 man/*.1 $(SHARE)/man/man1

@@ -7,5 +7,5 @@
 #include "generate/generate_int.h"
 
 const char rag_gate_default_json[] =
-#include "generate/models/default-gate.inc"
+#include "generate/gate_default.inc"
     ;
