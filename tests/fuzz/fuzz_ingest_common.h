@@ -59,7 +59,6 @@ static void fuzz_ingest(const char *name, const uint8_t *data, size_t size) {
         MUST(rag_sentences_open(&fuzz_sentences, NULL) == 0);
     rag_source src = {.path = name,
                       .root = "/",
-                      .rel = name,
                       .opt = &OPT,
                       .on_document = fuzz_document,
                       .on_problem = fuzz_problem};
