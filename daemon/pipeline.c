@@ -228,6 +228,12 @@ out:
     return rc;
 }
 
+/* What the card's model was made for, within what the settings allow; a card
+ * may leave it open (0). */
+static size_t least(size_t card, size_t setting) {
+    return card && card < setting ? card : setting;
+}
+
 static int step_evidence(rag_asking *a, rag_error *err) {
     if (!a->found.n)
         return rag_asking_refuse(a, "nothing found", err);
@@ -257,10 +263,12 @@ static int step_evidence(rag_asking *a, rag_error *err) {
                                                     .score = h->score};
     }
     rag_similarity similar = {cosines, a};
-    rag_evidence_options opt = {.similar = &similar,
-                                .max_tokens =
-                                    (size_t)a->config->evidence_tokens,
-                                .max_items = (size_t)a->config->evidence_items};
+    rag_evidence_options opt = {0};
+    if (a->p->parts.card)
+        rag_card_windows(a->p->parts.card, a->lang, &opt);
+    opt.similar = &similar;
+    opt.max_tokens = least(opt.max_tokens, (size_t)a->config->evidence_tokens);
+    opt.max_items = least(opt.max_items, (size_t)a->config->evidence_items);
     if (!a->npassages)
         return rag_asking_refuse(a, "only opposites", err);
     int rc = rag_evidence_select(rag_buf_str(&a->question), a->passages,

@@ -386,7 +386,12 @@ static int ingest_paths(rag_pipeline *p, char **paths, int n, report *r,
         int rc = rag_pipeline_root(p, paths[i], &why);
         if (rc == RAG_E_NOINPUT || rc == RAG_E_PERMISSION) {
             *missing = true;
-            on_problem(r, paths[i], 0, why.code, why.message);
+            /* The message names the path, and so does the report. */
+            size_t len = strlen(paths[i]);
+            bool twice = rag_str_starts(why.message, paths[i]) &&
+                         rag_str_starts(why.message + len, ": ");
+            on_problem(r, paths[i], 0, why.code,
+                       why.message + (twice ? len + 2 : 0));
         } else if (rc) {
             return rag_error_set(err, why.code, "%s", why.message);
         }
