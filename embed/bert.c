@@ -200,15 +200,22 @@ static int read_embeddings(rag_bert *m, rag_error *err) {
         (rc = tensor(g, "token_embd_norm.bias", h, 1, false, &b, err)) != 0) {
         return rc;
     }
-    m->first_type = calloc(3 * h, sizeof(float));
+    m->first_type = calloc(4 * h, sizeof(float));
     if (!m->first_type) {
         return rag_error_set(err, RAG_E_NOMEM, "%s: out of memory",
                              rag_gguf_name(g));
     }
     m->norm_w = m->first_type + h;
     m->norm_b = m->norm_w + h;
+    m->second_type = m->norm_b + h;
     if (types) {
         rag_gguf_row(types, 0, m->first_type);
+    }
+    if (types && types->rows > 1) {
+        rag_gguf_row(types, 1, m->second_type);
+        for (size_t i = 0; i < h; i++) {
+            m->second_type[i] -= m->first_type[i];
+        }
     }
     rag_gguf_row(w, 0, m->norm_w);
     rag_gguf_row(b, 0, m->norm_b);
@@ -276,9 +283,22 @@ void rag_bert_close(rag_bert *m) {
     if (!m) {
         return;
     }
-    free(m->first_type); /* norm_w and norm_b are part of it */
+    free(m->first_type); /* the other vectors are part of it */
     free(m->layer);
     free(m);
+}
+
+static void add_lowrank(const rag_lowrank *l, size_t in, float *w) {
+    for (size_t i = 0; l->a && i < l->out; i++) {
+        float *row = w + (l->row + i) * in;
+        for (size_t r = 0; r < l->rank; r++) {
+            const float *a = l->a + r * in;
+            float f = l->scale * l->b[i * l->rank + r];
+            for (size_t k = 0; k < in; k++) {
+                row[k] += f * a[k];
+            }
+        }
+    }
 }
 
 void rag_linear_read(const rag_linear *l, float *w, float *b) {
@@ -294,6 +314,9 @@ void rag_linear_read(const rag_linear *l, float *w, float *b) {
             memset(b + row, 0, rows * sizeof(*b));
         }
         row += rows;
+    }
+    for (size_t i = 0; i < sizeof(l->add) / sizeof(l->add[0]); i++) {
+        add_lowrank(&l->add[i], l->in, w);
     }
 }
 
@@ -320,12 +343,15 @@ void rag_bert_layer_norm(const float *x, size_t n, float eps, const float *w,
     }
 }
 
-void rag_bert_embed(const rag_bert *m, int32_t id, size_t place, float *x,
-                    float *scratch) {
+void rag_bert_embed(const rag_bert *m, int32_t id, size_t place, bool second,
+                    float *x, float *scratch) {
     rag_gguf_row(m->tokens, (uint64_t)id, x);
     rag_gguf_row(m->places, place, scratch);
     for (size_t i = 0; i < m->hidden; i++) {
         x[i] += scratch[i] + m->first_type[i];
+        if (second) {
+            x[i] += m->second_type[i];
+        }
     }
     rag_bert_layer_norm(x, m->hidden, m->eps, m->norm_w, m->norm_b, x);
 }
@@ -356,4 +382,14 @@ void rag_bert_pool(const rag_bert *m, const float *x, size_t n, float *out) {
         }
     }
     rag_unit_vector(out, h); /* the mean's 1/n cancels out here */
+}
+
+void rag_bert_finish(const rag_bert *m, const rag_bert_batch *b, size_t i,
+                     const float *x, float *const *vectors) {
+    size_t n = b->start[i + 1] - b->start[i];
+    if (b->each) {
+        b->each(b->arg, i, x, n);
+    } else {
+        rag_bert_pool(m, x, n, vectors[i]);
+    }
 }

@@ -259,15 +259,16 @@ static int run_part(rag_bert_f32 *e, const rag_bert_batch *b, size_t from,
         for (size_t i = b->start[t]; i < b->start[t + 1]; i++) {
             /* the query area is free yet: it serves as scratch */
             rag_bert_embed(e->m, b->ids[i], i - b->start[t],
-                           e->x + (i - start[0]) * h, e->qkv);
+                           b->second && b->second[i], e->x + (i - start[0]) * h,
+                           e->qkv);
         }
     }
     for (size_t i = 0; rc == 0 && i < e->m->layers; i++) {
         rc = run_layer(e, i, start, to - from, rows, err);
     }
     for (size_t t = from; rc == 0 && t < to; t++) {
-        rag_bert_pool(e->m, e->x + (b->start[t] - start[0]) * h,
-                      b->start[t + 1] - b->start[t], vectors[t]);
+        rag_bert_finish(e->m, b, t, e->x + (b->start[t] - start[0]) * h,
+                        vectors);
     }
     return rc;
 }

@@ -276,18 +276,22 @@ static void embed(const task *t, size_t r0, size_t r1) {
         for (size_t j = 0; j < h; j++) {
             x[j] += place[j];
         }
+        for (size_t j = 0; e->batch->second && e->batch->second[i] && j < h;
+             j++) {
+            x[j] += m->second_type[j];
+        }
     }
     e->k->norm(&rag_pack_layer_at(e->p, 0)->qkv, t->a->x + r0 * h, r1 - r0,
                m->eps, m->norm_w, m->norm_b,
                rag_rows_from(t->a->narrow, r0, h));
 }
 
-static void pool(const task *t) {
+static void finish_texts(const task *t) {
     const rag_bert_int8 *e = t->e;
     for (size_t i = t->from; i < t->to; i++) {
-        const size_t *start = e->batch->start + i;
-        rag_bert_pool(e->m, t->a->x + (start[0] - t->first) * e->m->hidden,
-                      start[1] - start[0], e->vectors[i]);
+        size_t row = e->batch->start[i] - t->first;
+        rag_bert_finish(e->m, e->batch, i, t->a->x + row * e->m->hidden,
+                        e->vectors);
     }
 }
 
@@ -326,7 +330,7 @@ static void run_alone(const task *t, int index) {
             }
         }
     }
-    pool(t);
+    finish_texts(t);
 }
 
 static task part_task(rag_bert_int8 *e, size_t i, int index) {
@@ -536,7 +540,7 @@ int rag_bert_int8_run(rag_bert_int8 *e, const rag_bert_batch *b,
         e->whole = part_task(e, 0, 0); /* everybody in the first area */
         start_counters(e);
         rag_workers_run(e->workers, run_together, e, false);
-        pool(&e->whole);
+        finish_texts(&e->whole);
         return 0;
     }
     atomic_store(&e->next_part, 0);

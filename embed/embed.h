@@ -106,4 +106,78 @@ int rag_encoder_tokenize(rag_encoder *e, rag_text_kind kind, const char *s,
  * lock. */
 size_t rag_encoder_count(rag_encoder *e, const char *s, size_t len);
 
+/* --- the reader: does a passage answer a question, and where --- */
+
+/*
+ * A cross-encoder: question and passage are read as one text by an encoder
+ * whose weights carry a LoRA adapter, with two small heads on top: one number
+ * for "the passage answers", and for each token how likely the answer starts
+ * and ends there (Devlin et al. 2019, "BERT", section 4.3). The adapter's file
+ * is described in embed/adapter.h.
+ *
+ * Safe to use from many threads at once, as an encoder is. It has threads of
+ * its own, which sleep between calls. The token embeddings, by far the most
+ * of a multilingual model, stay in the encoder's file, of which the system
+ * keeps one copy whoever has it open.
+ */
+typedef struct rag_reader rag_reader;
+
+#define RAG_READER_SPANS 8 /* at most so many in a reading */
+#define RAG_READER_SPAN_TOKENS 96 /* longest span */
+/* A question is cut to so many tokens, its prefix included (and to half of
+ * what the reader takes, where that is less). */
+#define RAG_READER_QUESTION_TOKENS 96
+
+/* Opens a reader: the encoder's file and the adapter's. Errors as
+ * rag_encoder_open; an adapter that does not fit the encoder is refused with
+ * RAG_E_CORRUPT or RAG_E_UNSUPPORTED. opt may be NULL; its pack_dir also
+ * keeps the reader's packed weights. */
+int rag_reader_open(const char *encoder_gguf, const char *reader_gguf,
+                    const rag_encoder_options *opt, rag_reader **out,
+                    rag_error *err);
+void rag_reader_close(rag_reader *r);
+
+typedef struct rag_reader_info {
+    const char *name; /* the adapter's general.name; until close */
+    int max_tokens; /* of question, passage and special tokens */
+    int threads;
+    const char *kernel; /* as rag_encoder_info */
+    char fingerprint[65]; /* hex digest of encoder and adapter */
+} rag_reader_info;
+
+void rag_reader_describe(const rag_reader *r, rag_reader_info *out);
+
+typedef struct rag_read_span {
+    /* Bytes [start,end) of the passage as it was given: never empty, never
+     * through a character, no white space at its ends. */
+    size_t start, end;
+    /* Logit of the start plus that of the end, less rag_reading.none. */
+    float score;
+} rag_read_span;
+
+typedef enum rag_read_cut {
+    RAG_READ_CUT_PASSAGE = 1, /* its end was not read */
+    RAG_READ_CUT_QUESTION = 2
+} rag_read_cut;
+
+typedef struct rag_reading {
+    float answerable; /* logit: the passage answers */
+    float probability; /* the same, calibrated by the adapter: 0 to 1 */
+    float none; /* start and end logit of "no span": the first token's */
+    size_t n;
+    /* Best first. None lies inside a better one, and none shares more than
+     * half of what the two cover together with a better one. */
+    rag_read_span span[RAG_READER_SPANS];
+    unsigned char truncated; /* rag_read_cut, added up */
+} rag_reading;
+
+/*
+ * Reads n passages (valid UTF-8, any length) for one question, all as one
+ * batch: out[i] is passages[i]'s. An empty or blank passage has no span. On
+ * failure out is undefined. The time is that of encoding as many tokens.
+ */
+int rag_reader_read(rag_reader *r, const rag_text *question,
+                    const rag_text *passages, size_t n, rag_reading *out,
+                    rag_error *err);
+
 #endif

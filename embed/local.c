@@ -1,63 +1,31 @@
 /*
  * local.c - an encoder that runs a GGUF file in this process.
  *
- * Puts the pieces together: reader, tokenizer, model, engine. A call splits
- * its texts into tokens on the caller's thread, sorts them by length, and
- * hands them to the engine under the encoder's lock. Model, tokenizer and
- * prefixes are immutable; only the engine's work area is not.
+ * A call splits its texts into tokens on the caller's thread, sorts them by
+ * length, and hands them to the engine under the encoder's lock. Model,
+ * tokenizer and prefixes are immutable; only the engine's work area is not.
  */
 #include "embed/encoder_int.h"
 
 #include "base/buf.h"
-#include "base/file.h"
-#include "base/hash.h"
-#include "embed/bert.h"
-#include "embed/bert_int8.h"
-#include "embed/pack.h"
-#include "embed/tokenizer.h"
+#include "embed/engine.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Texts that are tokenised and sorted together. */
 #define WINDOW_TEXTS 1024u
 #define PREFIX_MAX 4096u /* bytes of a prefix in the metadata */
-/* Bytes hashed at the start, middle and end of each tensor. */
-#define SAMPLE_BYTES 4096u
-
-typedef struct local {
-    rag_gguf *gguf;
-    rag_tokenizer *tokenizer;
-    rag_bert *bert;
-    rag_pack *pack; /* of int8 */
-    rag_bert_int8 *int8; /* one of the two engines, the other NULL */
-    rag_bert_f32 *f32;
-} local;
-
-#define EXACT_KERNEL "onednn-f32"
-#define KERNEL_VARIABLE "RAGD_ENCODER_KERNEL"
 
 static void local_close(rag_encoder *e) {
-    local *l = e->self;
-    if (!l) {
-        return;
-    }
-    rag_bert_int8_close(l->int8);
-    rag_bert_f32_close(l->f32);
-    rag_bert_close(l->bert);
-    rag_tokenizer_close(l->tokenizer);
-    rag_pack_close(l->pack); /* after the tokenizer, which uses its trie */
-    rag_gguf_close(l->gguf);
-    free(l);
+    rag_engine_close(e->self);
 }
 
 /* Ids of prefix + s, cut to max_tokens (0: not cut) with the closing special
  * token kept. *cut tells whether there was more. */
 static int split(rag_encoder *e, rag_text_kind kind, const char *s, size_t len,
                  size_t max, rag_ids *ids, bool *cut, rag_error *err) {
-    local *l = e->self;
+    rag_engine *l = e->self;
     const char *prefix = rag_encoder_prefix(e, kind);
     size_t before = ids->n, limit = max > 0 ? before + max : SIZE_MAX;
     int rc;
@@ -133,7 +101,7 @@ static int window_fill(rag_encoder *e, rag_text_kind kind,
         if (rc == 0 && w->ids.n == first) {
             /* A model without special tokens, and nothing to read: one
              * unknown token stands for the empty text. */
-            rc = rag_ids_push(&w->ids, 0, err);
+            rc = rag_ids_push(&w->ids, 0, NULL, err);
         }
         if (rc != 0) {
             return rc;
@@ -163,7 +131,7 @@ static int window_fill(rag_encoder *e, rag_text_kind kind,
 static int local_encode(rag_encoder *e, rag_text_kind kind,
                         const rag_text *texts, size_t n, float *vectors,
                         unsigned char *truncated, rag_error *err) {
-    local *l = e->self;
+    rag_engine *l = e->self;
     int rc = 0;
     for (size_t from = 0; rc == 0 && from < n; from += WINDOW_TEXTS) {
         size_t count = n - from < WINDOW_TEXTS ? n - from : WINDOW_TEXTS;
@@ -172,10 +140,9 @@ static int local_encode(rag_encoder *e, rag_text_kind kind,
                          vectors + from * (size_t)e->info.dim,
                          truncated ? truncated + from : NULL, &w, err);
         if (rc == 0) {
-            rag_bert_batch b = {w.sorted, w.start, count};
+            rag_bert_batch b = {.ids = w.sorted, .start = w.start, .n = count};
             pthread_mutex_lock(&e->lock);
-            rc = l->int8 ? rag_bert_int8_run(l->int8, &b, w.out, err)
-                         : rag_bert_f32_run(l->f32, &b, w.out, err);
+            rc = rag_engine_run(l, &b, w.out, err);
             pthread_mutex_unlock(&e->lock);
         }
         window_free(&w);
@@ -190,7 +157,7 @@ static int local_tokenize(rag_encoder *e, rag_text_kind kind, const char *s,
     bool cut;
     int rc = split(e, kind, s, len, 0, &ids, &cut, err);
     if (rc == 0 && !ids.v) {
-        rc = rag_ids_push(&ids, 0, err); /* so that *out is never NULL */
+        rc = rag_ids_push(&ids, 0, NULL, err); /* so that *out is never NULL */
         ids.n = 0;
     }
     if (rc != 0) {
@@ -203,7 +170,7 @@ static int local_tokenize(rag_encoder *e, rag_text_kind kind, const char *s,
 }
 
 static size_t local_count(rag_encoder *e, const char *s, size_t len) {
-    local *l = e->self;
+    rag_engine *l = e->self;
     rag_ids ids = {0};
     size_t n = len; /* out of memory: no text has more tokens than bytes */
     if (rag_tokenizer_encode(l->tokenizer, s, len, false, SIZE_MAX, &ids,
@@ -216,31 +183,6 @@ static size_t local_count(rag_encoder *e, const char *s, size_t len) {
 
 static const rag_encoder_ops local_ops = {local_encode, local_tokenize,
                                           local_count, local_close};
-
-/* Metadata whole, tensors by samples: changes when anything that shapes the
- * vectors does, and reads little. */
-static int fingerprint(const rag_gguf *g, char out[65], rag_error *err) {
-    size_t len, header;
-    const unsigned char *p = rag_gguf_bytes(g, &len, &header);
-    uint64_t sizes[3] = {rag_hash_fast(p, header), header, len};
-    rag_hasher *h = rag_hasher_new();
-    rag_sha256 sum;
-    if (!h) {
-        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
-    }
-    rag_hasher_field(h, sizes, sizeof(sizes));
-    for (size_t i = 0; i < rag_gguf_tensor_count(g); i++) {
-        const rag_gguf_tensor *t = rag_gguf_tensor_at(g, i);
-        size_t n = t->size < SAMPLE_BYTES ? t->size : SAMPLE_BYTES;
-        uint64_t parts[3] = {rag_hash_fast(t->data, n),
-                             rag_hash_fast(t->data + (t->size - n) / 2, n),
-                             rag_hash_fast(t->data + t->size - n, n)};
-        rag_hasher_field(h, parts, sizeof(parts));
-    }
-    rag_hasher_end(h, &sum);
-    rag_hash_hex(&sum, out);
-    return 0;
-}
 
 static int read_prefix(rag_encoder *e, const rag_gguf *g, const char *key,
                        rag_text_kind kind, rag_error *err) {
@@ -258,139 +200,30 @@ static int read_prefix(rag_encoder *e, const rag_gguf *g, const char *key,
     return rag_str_dup_n(s, len, &e->prefix[kind], err);
 }
 
-static int cores(const rag_encoder_options *opt) {
-    long n =
-        opt && opt->threads > 0 ? opt->threads : sysconf(_SC_NPROCESSORS_ONLN);
-    return n < 1 ? 1 : n > 256 ? 256 : (int)n;
-}
-
-/* The folder for packed weights; *out NULL when none is wanted or known. */
-static int pack_folder(const rag_encoder_options *opt, char **out,
-                       rag_error *err) {
-    char *cache = NULL;
-    int rc;
-    *out = NULL;
-    if (opt && opt->pack_dir) {
-        return opt->pack_dir[0] ? rag_str_dup(opt->pack_dir, out, err) : 0;
-    }
-    rc = rag_path_place(RAG_PLACE_CACHE, &cache, NULL);
-    if (rc != 0) {
-        return 0; /* no home: work in memory */
-    }
-    rc = rag_path_join(cache, "packed", out, err);
-    free(cache);
-    return rc;
-}
-
-/* Tokenizer and packed weights: from the packed file when there is one, else
- * made now and kept for the next time. */
-static int open_int8(rag_encoder *e, const rag_kernel *k,
-                     const rag_encoder_options *opt, rag_error *err) {
-    local *l = e->self;
-    const char *print = e->info.fingerprint;
-    char *dir = NULL;
-    int rc = pack_folder(opt, &dir, err);
-    if (rc == 0 && dir) {
-        rc = rag_pack_load(l->bert, print, dir, &l->pack, err);
-    }
-    if (rc == 0) {
-        rc =
-            rag_tokenizer_open(l->gguf, l->pack ? rag_pack_trie(l->pack) : NULL,
-                               &l->tokenizer, err);
-    }
-    if (rc == 0 && !l->pack) {
-        rc = rag_pack_build(l->bert, print, rag_tokenizer_trie(l->tokenizer),
-                            &l->pack, err);
-        if (rc == 0 && dir) {
-            /* Failing to keep it costs the next start time, no more. */
-            (void)rag_pack_save(l->pack, dir, NULL);
-        }
-    }
-    free(dir);
-    if (rc == 0) {
-        e->info.kernel = k->name;
-        rc = rag_bert_int8_open(l->bert, l->pack, k, e->info.threads, &l->int8,
-                                err);
-    }
-    return rc;
-}
-
-static int open_f32(rag_encoder *e, rag_error *err) {
-    local *l = e->self;
-    int rc = rag_tokenizer_open(l->gguf, NULL, &l->tokenizer, err);
-    e->info.kernel = EXACT_KERNEL;
-    return rc != 0 ? rc
-                   : rag_bert_f32_open(l->bert, e->info.threads, &l->f32, err);
-}
-
-/* The engine that is asked for, or the fastest that can run this model. */
-static int open_engine(rag_encoder *e, const rag_encoder_options *opt,
-                       rag_error *err) {
-    local *l = e->self;
-    const char *name =
-        opt && opt->kernel ? opt->kernel : getenv(KERNEL_VARIABLE);
-    const rag_kernel *k;
-    bool known, possible = rag_pack_possible(l->bert);
-    if (name && !name[0]) {
-        name = NULL;
-    }
-    if ((name && strcmp(name, EXACT_KERNEL) == 0) || (!name && !possible)) {
-        return open_f32(e, err);
-    }
-    k = rag_kernel_select(name, &known);
-    if (!known) {
-        return rag_error_set(err, RAG_E_USAGE,
-                             "encoder kernel \"%s\" is not known "
-                             "(" EXACT_KERNEL ", %s, %s, %s are)",
-                             name, rag_kernel_avx512.name, rag_kernel_avx2.name,
-                             rag_kernel_portable.name);
-    }
-    if (!k) {
-        return rag_error_set(err, RAG_E_UNSUPPORTED,
-                             "this CPU cannot run the encoder kernel \"%s\"",
-                             name);
-    }
-    if (!possible) {
-        return rag_error_set(err, RAG_E_UNSUPPORTED,
-                             "%s: the sizes of this model suit only the "
-                             "encoder kernel " EXACT_KERNEL,
-                             rag_gguf_name(l->gguf));
-    }
-    return open_int8(e, k, opt, err);
-}
-
 static int open_all(rag_encoder *e, const char *path,
                     const rag_encoder_options *opt, rag_error *err) {
-    local *l = e->self;
+    rag_engine *l;
     const char *name;
     size_t len;
-    int rc;
-    if ((rc = rag_gguf_open(path, &l->gguf, err)) != 0 ||
-        (rc = rag_bert_open(l->gguf, &l->bert, err)) != 0) {
+    int rc = rag_engine_open(path, NULL, opt, &l, err);
+    if (rc != 0) {
         return rc;
     }
+    e->self = l;
     e->info.dim = (int)l->bert->hidden;
     e->info.max_tokens = (int)l->bert->positions;
-    e->info.threads = cores(opt);
+    e->info.threads = l->threads;
+    e->info.kernel = l->kernel;
+    memcpy(e->info.fingerprint, l->fingerprint, sizeof(l->fingerprint));
     if ((rc = rag_gguf_string(l->gguf, "general.name", "encoder", &name, &len,
                               err)) != 0 ||
         (rc = rag_encoder_set_name(e, name, len, err)) != 0 ||
         (rc = read_prefix(e, l->gguf, "ragd.query_prefix", RAG_TEXT_QUERY,
-                          err)) != 0 ||
-        (rc = read_prefix(e, l->gguf, "ragd.passage_prefix", RAG_TEXT_PASSAGE,
-                          err)) != 0 ||
-        (rc = fingerprint(l->gguf, e->info.fingerprint, err)) != 0 ||
-        (rc = open_engine(e, opt, err)) != 0) {
+                          err)) != 0) {
         return rc;
     }
-    if ((size_t)rag_tokenizer_vocab(l->tokenizer) > l->bert->vocab) {
-        return rag_error_set(err, RAG_E_CORRUPT,
-                             "%s: the tokenizer has more tokens (%d) than "
-                             "token_embd.weight has rows (%zu)",
-                             path, rag_tokenizer_vocab(l->tokenizer),
-                             l->bert->vocab);
-    }
-    return 0;
+    return read_prefix(e, l->gguf, "ragd.passage_prefix", RAG_TEXT_PASSAGE,
+                       err);
 }
 
 int rag_encoder_open(const char *gguf_path, const rag_encoder_options *opt,
@@ -401,9 +234,7 @@ int rag_encoder_open(const char *gguf_path, const rag_encoder_options *opt,
     if (rc != 0) {
         return rc;
     }
-    e->self = calloc(1, sizeof(local));
-    rc = e->self ? open_all(e, gguf_path, opt, err)
-                 : rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    rc = open_all(e, gguf_path, opt, err);
     if (rc != 0) {
         rag_encoder_close(e);
         return rc;

@@ -274,7 +274,7 @@ static int probe(const rag_bert *m, rag_bert_tops *tops, rag_error *err) {
     int32_t ids[PROBE_TEXTS * PROBE_TOKENS];
     size_t start[PROBE_TEXTS + 1] = {0};
     float *out[PROBE_TEXTS], *vector = malloc(m->hidden * sizeof(*vector));
-    rag_bert_batch b = {ids, start, PROBE_TEXTS};
+    rag_bert_batch b = {.ids = ids, .start = start, .n = PROBE_TEXTS};
     rag_bert_f32 *f = NULL;
     uint64_t seed = 1;
     int rc;

@@ -22,16 +22,32 @@ struct rag_tokenizer {
     int32_t bos, eos;
 };
 
-int rag_ids_push(rag_ids *ids, int32_t id, rag_error *err) {
-    if (ids->n == ids->cap) {
-        size_t cap = ids->cap ? ids->cap * 2 : 64;
-        int32_t *v = realloc(ids->v, cap * sizeof(*v));
-        if (!v) {
-            return rag_error_set(err, RAG_E_NOMEM,
-                                 "out of memory while splitting a text");
-        }
+static int grow(rag_ids *ids, rag_error *err) {
+    size_t cap = ids->cap ? ids->cap * 2 : 64;
+    int32_t *v = realloc(ids->v, cap * sizeof(*v));
+    if (v && ids->with_places) {
+        rag_range *place = realloc(ids->place, cap * sizeof(*place));
         ids->v = v;
-        ids->cap = cap;
+        v = place ? v : NULL;
+        ids->place = place ? place : ids->place;
+    }
+    if (!v) {
+        return rag_error_set(err, RAG_E_NOMEM,
+                             "out of memory while splitting a text");
+    }
+    ids->v = v;
+    ids->cap = cap;
+    return 0;
+}
+
+int rag_ids_push(rag_ids *ids, int32_t id, const rag_range *place,
+                 rag_error *err) {
+    int rc = ids->n == ids->cap ? grow(ids, err) : 0;
+    if (rc != 0) {
+        return rc;
+    }
+    if (ids->with_places) {
+        ids->place[ids->n] = place ? *place : (rag_range){0};
     }
     ids->v[ids->n++] = id;
     return 0;
@@ -39,6 +55,7 @@ int rag_ids_push(rag_ids *ids, int32_t id, rag_error *err) {
 
 void rag_ids_free(rag_ids *ids) {
     free(ids->v);
+    free(ids->place);
     *ids = (rag_ids){0};
 }
 
@@ -272,12 +289,24 @@ int32_t rag_tokenizer_vocab(const rag_tokenizer *t) {
     return t->vocab.n;
 }
 
+int32_t rag_tokenizer_bos(const rag_tokenizer *t) {
+    return t->bos;
+}
+
+int32_t rag_tokenizer_eos(const rag_tokenizer *t) {
+    return t->eos;
+}
+
+bool rag_tokenizer_is_unigram(const rag_tokenizer *t) {
+    return t->is_unigram;
+}
+
 int rag_tokenizer_encode(const rag_tokenizer *t, const char *s, size_t len,
                          bool special, size_t limit, rag_ids *ids,
                          rag_error *err) {
     int rc = 0;
     if (special && t->add_bos) {
-        rc = rag_ids_push(ids, t->bos, err);
+        rc = rag_ids_push(ids, t->bos, NULL, err);
     }
     if (rc == 0) {
         rc = t->is_unigram
@@ -285,7 +314,7 @@ int rag_tokenizer_encode(const rag_tokenizer *t, const char *s, size_t len,
                  : rag_wordpiece_encode(&t->wordpiece, s, len, limit, ids, err);
     }
     if (rc == 0 && special && t->add_eos) {
-        rc = rag_ids_push(ids, t->eos, err);
+        rc = rag_ids_push(ids, t->eos, NULL, err);
     }
     return rc;
 }

@@ -18,13 +18,26 @@
 #define RAG_CHARSMAP_MAX (16u << 20) /* bytes of the normaliser table */
 #define RAG_TRIE_UNITS_MAX (64u << 20)
 
+/* Bytes [start,end) of the text that was split. */
+typedef struct rag_range {
+    size_t start, end;
+} rag_range;
+
 /* Growing list of ids; owned by whoever initialised it with {0}. */
 typedef struct rag_ids {
     int32_t *v;
     size_t n, cap;
+    bool with_places; /* set before the first id: keep places too */
+    /* Where each id's text stands, white space in front left out; empty for
+     * special tokens and for a space that became a token of its own (at the
+     * character after it). Neighbouring ids have the same place when the
+     * normaliser made several pieces of one character. */
+    rag_range *place;
 } rag_ids;
 
-int rag_ids_push(rag_ids *ids, int32_t id, rag_error *err);
+/* place: used with_places; NULL: empty, at 0. */
+int rag_ids_push(rag_ids *ids, int32_t id, const rag_range *place,
+                 rag_error *err);
 void rag_ids_free(rag_ids *ids);
 
 /* A double array over byte strings: see trie.c. */
@@ -110,6 +123,10 @@ void rag_tokenizer_close(rag_tokenizer *t);
 /* The trie over the vocabulary in use; lives as long as t. */
 const rag_trie *rag_tokenizer_trie(const rag_tokenizer *t);
 int32_t rag_tokenizer_vocab(const rag_tokenizer *t);
+/* The tokens around a text, whether or not rag_tokenizer_encode puts them. */
+int32_t rag_tokenizer_bos(const rag_tokenizer *t);
+int32_t rag_tokenizer_eos(const rag_tokenizer *t);
+bool rag_tokenizer_is_unigram(const rag_tokenizer *t);
 
 /*
  * Appends the ids of s to ids, with the special tokens around them when

@@ -34,6 +34,8 @@ typedef struct work {
     const rag_unigram *u;
     char *seg; /* the word, or text, that is being gathered */
     size_t len, cap;
+    rag_range *from; /* of each byte of seg, when places are wanted */
+    rag_range now; /* of what is being put */
     reach *best;
     size_t best_cap;
     int32_t *path;
@@ -48,17 +50,33 @@ static int oom(work *w) {
                          "out of memory while splitting a text");
 }
 
-static int put(work *w, const char *s, size_t n) {
-    if (n > w->cap - w->len) {
-        size_t cap = (w->cap ? w->cap * 2 : 256) + n;
-        char *p = realloc(w->seg, cap);
-        if (!p) {
+static int widen(work *w, size_t n) {
+    size_t cap = (w->cap ? w->cap * 2 : 256) + n;
+    char *p = realloc(w->seg, cap);
+    if (!p) {
+        return oom(w);
+    }
+    w->seg = p;
+    if (w->ids->with_places) {
+        rag_range *from = realloc(w->from, cap * sizeof(*from));
+        if (!from) {
             return oom(w);
         }
-        w->seg = p;
-        w->cap = cap;
+        w->from = from;
+    }
+    w->cap = cap;
+    return 0;
+}
+
+static int put(work *w, const char *s, size_t n) {
+    int rc = n > w->cap - w->len ? widen(w, n) : 0;
+    if (rc != 0) {
+        return rc;
     }
     memcpy(w->seg + w->len, s, n);
+    for (size_t i = 0; w->ids->with_places && i < n; i++) {
+        w->from[w->len + i] = w->now;
+    }
     w->len += n;
     return 0;
 }
@@ -131,9 +149,18 @@ static int grow(work *w) {
     return 0;
 }
 
+/* Where bytes [at,end) of the segment stand in the text. */
+static rag_range place_of(const work *w, size_t at, size_t end) {
+    while (end - at > SPACE_LEN && memcmp(w->seg + at, SPACE, SPACE_LEN) == 0) {
+        at += SPACE_LEN;
+    }
+    return (rag_range){w->from[at].start, w->from[end - 1].end};
+}
+
 /* Splits the gathered segment and appends its ids. */
 static int flush(work *w) {
-    size_t n = 0;
+    size_t n = 0, at = 0;
+    rag_range place = {0};
     int rc;
     if (w->len == 0) {
         return 0;
@@ -143,34 +170,45 @@ static int flush(work *w) {
         return rc;
     }
     search(w);
-    for (size_t at = w->len; at > 0; at = w->best[at].start) {
-        w->path[n++] = w->best[at].id;
+    for (size_t end = w->len; end > 0; end = w->best[end].start) {
+        w->path[n++] = (int32_t)end;
     }
-    w->len = 0;
-    while (n > 0) {
-        int32_t id = w->path[--n];
+    for (; n > 0; at = (size_t)w->path[n]) {
+        size_t end = (size_t)w->path[--n];
+        int32_t id = w->best[end].id;
+        if (w->ids->with_places) {
+            place = place_of(w, at, end);
+        }
         /* Neighbouring unknown characters are one unknown token. */
         if (id == w->u->vocab->unk && w->ids->n > w->first &&
             w->ids->v[w->ids->n - 1] == id) {
+            if (w->ids->with_places) {
+                w->ids->place[w->ids->n - 1].end = place.end;
+            }
             continue;
         }
-        rc = rag_ids_push(w->ids, id, w->err);
+        rc = rag_ids_push(w->ids, id, &place, w->err);
         if (rc != 0) {
             return rc;
         }
     }
+    w->len = 0;
     return 0;
 }
 
-/* A U+2581 begins a word. */
-static int begin_word(work *w) {
+/* A U+2581 begins a word; the character after it stands at byte next. */
+static int begin_word(work *w, size_t next) {
+    rag_range now = w->now;
+    int rc = 0;
     if (!(w->u->vocab->trie.flags & RAG_TRIE_INNER_SPACE)) {
-        int rc = flush(w);
-        if (rc != 0) {
-            return rc;
-        }
+        rc = flush(w);
     }
-    return put(w, SPACE, SPACE_LEN);
+    w->now = (rag_range){next, next};
+    if (rc == 0) {
+        rc = put(w, SPACE, SPACE_LEN);
+    }
+    w->now = now;
+    return rc;
 }
 
 /* One replacement of the normaliser: what is not space goes to the segment.
@@ -183,7 +221,7 @@ static int take(work *w, const char *s, size_t n, bool *pending,
         if (s[i] == ' ') {
             i++;
             if (!w->u->remove_extra_spaces) {
-                rc = begin_word(w);
+                rc = begin_word(w, w->now.end);
                 if (rc != 0) {
                     return rc;
                 }
@@ -195,7 +233,7 @@ static int take(work *w, const char *s, size_t n, bool *pending,
         while (i + run < n && s[i + run] != ' ') {
             run++;
         }
-        rc = *pending ? begin_word(w) : 0;
+        rc = *pending ? begin_word(w, w->now.start) : 0;
         *pending = false;
         *started = true;
         if (rc != 0 || (rc = put(w, s + i, run)) != 0) {
@@ -213,12 +251,14 @@ int rag_unigram_encode(const rag_unigram *u, const char *s, size_t len,
     int rc = 0;
     if (len > 0 && pending && !u->remove_extra_spaces) {
         pending = false;
-        rc = begin_word(&w);
+        rc = begin_word(&w, 0);
     }
     for (size_t i = 0; rc == 0 && i < len && ids->n <= limit;) {
         const char *to;
         size_t to_len;
+        w.now.start = i;
         i += rag_charsmap_next(&u->map, s + i, len - i, &to, &to_len);
+        w.now.end = i;
         rc = take(&w, to, to_len, &pending, &started);
         if (rc == 0 && w.len > SEGMENT_MAX) {
             rc = flush(&w);
@@ -228,12 +268,13 @@ int rag_unigram_encode(const rag_unigram *u, const char *s, size_t len,
      * drops it, but the published tokenizers of XLM-R's family, with which
      * these encoders were trained, do not. */
     if (rc == 0 && pending && len > 0) {
-        rc = begin_word(&w);
+        rc = begin_word(&w, len);
     }
     if (rc == 0) {
         rc = flush(&w);
     }
     free(w.seg);
+    free(w.from);
     free(w.best);
     free(w.path);
     return rc;

@@ -28,6 +28,8 @@ typedef struct word {
     char s[START_LEN + WORD_BYTES_MAX]; /* room for the mark in front */
     size_t len; /* bytes after the mark */
     unsigned chars;
+    rag_range whole, now; /* of the word, and of the character in work */
+    rag_range from[WORD_BYTES_MAX]; /* of each byte of s */
     rag_ids *ids;
     rag_error *err;
 } word;
@@ -72,14 +74,15 @@ static int end_word(word *w) {
         int32_t id = 0;
         size_t n = longest(v, mark, w->s + at, len - at, &id);
         known = n > 0;
-        at += n;
         if (known) {
-            rc = rag_ids_push(w->ids, id, w->err);
+            rag_range place = {w->from[at].start, w->from[at + n - 1].end};
+            rc = rag_ids_push(w->ids, id, &place, w->err);
         }
+        at += n;
     }
     if (rc == 0 && !known) {
         w->ids->n = before; /* one unknown token for the whole word */
-        rc = rag_ids_push(w->ids, v->unk, w->err);
+        rc = rag_ids_push(w->ids, v->unk, &w->whole, w->err);
     }
     w->len = 0;
     w->chars = 0;
@@ -87,9 +90,15 @@ static int end_word(word *w) {
 }
 
 static void add_char(word *w, uint32_t cp) {
+    w->whole.start = w->chars == 0 ? w->now.start : w->whole.start;
+    w->whole.end = w->now.end;
     w->chars++;
     if (w->chars <= WORD_CHARS_MAX) {
-        w->len += rag_utf8_put(cp, w->s + w->len);
+        size_t n = rag_utf8_put(cp, w->s + w->len);
+        for (size_t i = 0; i < n; i++) {
+            w->from[w->len + i] = w->now;
+        }
+        w->len += n;
     }
 }
 
@@ -179,11 +188,17 @@ static int take_folded(word *w, uint32_t c) {
 
 int rag_wordpiece_encode(const rag_wordpiece *wp, const char *s, size_t len,
                          size_t limit, rag_ids *ids, rag_error *err) {
-    word w = {.w = wp, .ids = ids, .err = err};
+    word w;
     int rc = 0;
+    w.w = wp;
+    w.ids = ids;
+    w.err = err;
+    w.len = w.chars = 0;
     for (size_t i = 0; rc == 0 && i < len && ids->n <= limit;) {
         uint32_t c;
+        w.now.start = i;
         i += rag_utf8_next(s + i, len - i, &c);
+        w.now.end = i;
         if (c == 0 || c == 0xFFFD || c == RAG_CP_INVALID) {
             continue; /* BERT drops them */
         }

@@ -404,7 +404,8 @@ def attention(q, k, v):
     return out
 
 
-def encode(ids, t, pooling):
+def hidden(ids, t, types=None):
+    """Final hidden states; types: token types, all 0 when not given."""
     def row(name, i):
         return t[name][i * HIDDEN : i * HIDDEN + HIDDEN]
 
@@ -414,7 +415,7 @@ def encode(ids, t, pooling):
     x = []
     for place, token in enumerate(ids):
         v = add(row("token_embd.weight", token), row("position_embd.weight", place))
-        v = add(v, row("token_types.weight", 0))
+        v = add(v, row("token_types.weight", types[place] if types else 0))
         x.append(norm(v, t["token_embd_norm.weight"], t["token_embd_norm.bias"]))
     for i in range(LAYERS):
         p = "blk.%d." % i
@@ -431,6 +432,10 @@ def encode(ids, t, pooling):
         c = [linear(r, t, p + "ffn_down") for r in u]
         w, b = t[p + "layer_output_norm.weight"], t[p + "layer_output_norm.bias"]
         x = [norm(add(r, s), w, b) for r, s in zip(x, c)]
+    return x
+
+
+def pool(x, pooling):
     if pooling == 1:
         v = [sum(r[j] for r in x) for j in range(HIDDEN)]
     else:
@@ -534,7 +539,7 @@ def references(path, tokenise, numbers, pooling, bos, eos, prefix):
                 full = (prefix if kind == "query" else "") + s
                 ids = [bos] + tokenise(full) + [eos]
                 cut = ids[: POSITIONS - 1] + ids[-1:] if len(ids) > POSITIONS else ids
-                vector = encode(cut, numbers, pooling)
+                vector = pool(hidden(cut, numbers), pooling)
                 line = {
                     "text": s,
                     "kind": kind,
@@ -574,6 +579,7 @@ def make_unigram(folder):
     write_gguf(os.path.join(folder, "tiny-unigram.gguf"), pairs, stored)
     references(os.path.join(folder, "tiny-unigram.jsonl"),
                lambda s: unigram(s, table, 3), numbers, 1, 0, 2, "query: ")
+    return table, numbers
 
 
 def make_wordpiece(folder):
@@ -599,6 +605,7 @@ def make_wordpiece(folder):
     write_gguf(os.path.join(folder, "tiny-wordpiece.gguf"), pairs, stored)
     references(os.path.join(folder, "tiny-wordpiece.jsonl"),
                lambda s: wordpiece(s, vocab, 1), numbers, 2, 2, 3, "query: ")
+    return vocab, numbers
 
 
 def make_types(folder):

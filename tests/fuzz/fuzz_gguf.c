@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (rag_bert_open(g, &m, NULL) == 0) {
         float *x = malloc(2 * m->hidden * sizeof(*x));
         if (x) {
-            rag_bert_embed(m, (int32_t)m->vocab - 1, m->positions - 1, x,
+            rag_bert_embed(m, (int32_t)m->vocab - 1, m->positions - 1, true, x,
                            x + m->hidden);
         }
         free(x);

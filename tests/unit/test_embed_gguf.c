@@ -241,7 +241,8 @@ static void open_damaged(const unsigned char *p, size_t n) {
     if (rag_gguf_open_memory(copy, n, "damaged", &g, &err) == 0) {
         if (rag_bert_open(g, &m, &err) == 0) {
             float x[RAG_BERT_HIDDEN_MAX], y[RAG_BERT_HIDDEN_MAX];
-            rag_bert_embed(m, (int32_t)m->vocab - 1, m->positions - 1, x, y);
+            rag_bert_embed(m, (int32_t)m->vocab - 1, m->positions - 1, true, x,
+                           y);
             rag_bert_close(m);
         }
         rag_gguf_close(g);
