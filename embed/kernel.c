@@ -23,8 +23,9 @@ const rag_kernel *rag_kernel_select(const char *name, bool *known) {
 }
 
 size_t rag_attend_scratch(size_t len, size_t d) {
-    size_t padded = (len + RAG_LANES_MAX - 1) & ~(size_t)(RAG_LANES_MAX - 1);
-    /* keys and values, then scores, probabilities and queries of at most
-     * eight rows: see attend in kernel_body.h */
-    return 4 * padded * d + RAG_ROWS_SLACK * (6 * padded + 2 * d) + 64;
+    size_t pairs = (d + 2 * RAG_LANES_MAX - 1) / 2;
+    /* keys, values, queries, scores, results: see attend_head in
+     * kernel_body.h */
+    return (len + 8) * (pairs * 4 + d * 2) +
+           RAG_QUERIES_MAX * 4 * (pairs + 128 + 8 + d) + 64;
 }

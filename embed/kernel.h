@@ -14,7 +14,7 @@
  * are added in float32.
  *
  * Attention runs in 16-bit integers (queries, keys, values, probabilities)
- * with float32 scores, so that it loses nothing that could be measured.
+ * with float32 between them, so that it loses nothing that could be measured.
  *
  * kernel_body.h holds the one algorithm; kernel_avx512.c, kernel_avx2.c and
  * kernel_portable.c give it vectors. Everything else in embed/ is compiled
@@ -32,6 +32,7 @@
 #define RAG_OUTLIERS 4u /* inputs of a matrix that stay float32 */
 #define RAG_PANEL 64u /* outputs in one panel of packed weights */
 #define RAG_LANES_MAX 16u /* every size a kernel sees is a multiple of it */
+#define RAG_QUERIES_MAX 32u /* that attention handles at once */
 /* Rows a micro-tile may read past the last one: buffers have that many. */
 #define RAG_ROWS_SLACK 8u
 

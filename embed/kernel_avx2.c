@@ -27,6 +27,8 @@
 #define LANES 8
 #define MR 4
 #define NV 2
+#define AR 4
+#define AV 2
 #define vf __m256
 #define vi __m256i
 #define v_load(p) _mm256_loadu_ps(p)
@@ -36,6 +38,7 @@
 #define v_sub(a, b) _mm256_sub_ps(a, b)
 #define v_mul(a, b) _mm256_mul_ps(a, b)
 #define v_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define v_div(a, b) _mm256_div_ps(a, b)
 #define v_max(a, b) _mm256_max_ps(a, b)
 #define v_min(a, b) _mm256_min_ps(a, b)
 #define v_abs(a) _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a)
@@ -44,6 +47,13 @@
 #define i_set(x) _mm256_set1_epi32(x)
 #define i_zero() _mm256_setzero_si256()
 #define i_add(a, b) _mm256_add_epi32(a, b)
+#define i_max(a, b) _mm256_max_epi32(a, b)
+#define i_of_bits(a) _mm256_castps_si256(a)
+#define i_zip_low(a, b) zip(a, b, 0x20)
+#define i_zip_high(a, b) zip(a, b, 0x31)
+#define zip(a, b, half)                                                        \
+    _mm256_permute2x128_si256(_mm256_unpacklo_epi32(a, b),                     \
+                              _mm256_unpackhi_epi32(a, b), half)
 #define i_to_f(a) _mm256_cvtepi32_ps(a)
 #define f_to_i(a) _mm256_cvtps_epi32(a)
 #define i_pair(lo, hi) _mm256_blend_epi16(lo, _mm256_slli_epi32(hi, 16), 0xAA)

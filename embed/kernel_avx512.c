@@ -26,6 +26,8 @@
 #define LANES 16
 #define MR 6
 #define NV 4
+#define AR 8
+#define AV 2
 #define vf __m512
 #define vi __m512i
 #define v_load(p) _mm512_loadu_ps(p)
@@ -35,6 +37,7 @@
 #define v_sub(a, b) _mm512_sub_ps(a, b)
 #define v_mul(a, b) _mm512_mul_ps(a, b)
 #define v_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define v_div(a, b) _mm512_div_ps(a, b)
 #define v_max(a, b) _mm512_max_ps(a, b)
 #define v_min(a, b) _mm512_min_ps(a, b)
 #define v_abs(a) _mm512_abs_ps(a)
@@ -45,6 +48,10 @@
 #define i_set(x) _mm512_set1_epi32(x)
 #define i_zero() _mm512_setzero_si512()
 #define i_add(a, b) _mm512_add_epi32(a, b)
+#define i_max(a, b) _mm512_max_epi32(a, b)
+#define i_of_bits(a) _mm512_castps_si512(a)
+#define i_zip_low(a, b) _mm512_permutex2var_epi32(a, zip(0), b)
+#define i_zip_high(a, b) _mm512_permutex2var_epi32(a, zip(8), b)
 #define i_to_f(a) _mm512_cvtepi32_ps(a)
 #define f_to_i(a) _mm512_cvtps_epi32(a)
 #define i_store_i16(p, x)                                                      \
@@ -63,12 +70,18 @@ static inline __attribute__((always_inline)) __m512 v_exp2(__m512 x) {
     __m512 n =
         _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     __m512 f = _mm512_sub_ps(x, n);
-    __m512 p = _mm512_set1_ps(0.009570080786943436f);
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.05591787025332451f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.2402474582195282f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.6931217908859253f));
-    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.9999992847442627f));
+    __m512 p = _mm512_set1_ps(0.0551716648f);
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.24261114f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.693260968f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.999928057f));
     return _mm512_scalef_ps(p, n);
+}
+
+/* Lanes from, from + 1, ... of two vectors in turn. */
+static inline __attribute__((always_inline)) __m512i zip(int from) {
+    return _mm512_add_epi32(_mm512_set1_epi32(from),
+                            _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20,
+                                              5, 21, 6, 22, 7, 23));
 }
 
 #include "embed/kernel_body.h"

@@ -245,7 +245,261 @@ static void norm(const rag_matrix *m, float *x, size_t rows, float eps,
     }
 }
 
-/* --- attention --- */
+/*
+ * --- attention ---
+ *
+ * One head of one text, LANES queries in the lanes of a vector (AV of them at
+ * once), so that a key's scores lie side by side and softmax needs no sums
+ * across lanes. Keys and values stay as they are but for their pairs; only
+ * queries are transposed on their way in, and results on their way out.
+ *
+ * Queries, keys, probabilities and values are 16-bit integers. Keys come in
+ * blocks of KEY_BLOCK, whose sums fit 32 bits; between blocks sums are
+ * float32 and follow the largest score so far (Milakov and Gimelshein 2018,
+ * "Online normalizer calculation for softmax").
+ */
+#define KEY_BLOCK ((size_t)128)
+#define PROBABILITY_BITS 12.9998f /* up to 8191 */
+#define VALUE_TOP 2047.0f /* KEY_BLOCK * 8191 * 2047 < 2^31 */
+#define PAIR ((size_t)(2 * LANES)) /* numbers in a vector of pairs */
+
+typedef struct head {
+    size_t len, d, pairs; /* pairs: vectors of LANES a row, times LANES */
+    const float *q, *k, *v; /* rows of ld */
+    size_t ld;
+    float to_q, base; /* float to int; a score of 1 as exponent of 2 */
+    char *kp; /* a row of pairs a key, of zeros past the last */
+    char *vp; /* pairs of keys, d each */
+    char *qp; /* pairs by queries */
+    char *s; /* keys of a block by queries; then probabilities */
+    char *o; /* dimensions by queries, float32 */
+} head;
+
+/* Vectors of queries in work: sums and largest scores so far. */
+typedef struct sums {
+    vf sum[AV];
+    vi top[AV];
+} sums;
+
+/* acc[r][v] = sum over steps of pairs a[r] and b[v]: a's rows and steps lie
+ * `row` and `step` bytes apart, b's vectors of one step side by side. */
+INLINE void tile16(const char *a, size_t row, size_t step, const char *b,
+                   size_t steps, vi acc[AR][AV], const int nv) {
+    UNROLL
+    for (int r = 0; r < AR; r++) {
+        UNROLL
+        for (int v = 0; v < nv; v++) {
+            acc[r][v] = i_zero();
+        }
+    }
+    for (size_t i = 0; i < steps; i++, a += step) {
+        vi x[AV];
+        UNROLL
+        for (int v = 0; v < nv; v++, b += LANES * 4) {
+            x[v] = i_load(b);
+        }
+        UNROLL
+        for (int r = 0; r < AR; r++) {
+            vi y = i_set(bytes4((const uint8_t *)a + (size_t)r * row));
+            UNROLL
+            for (int v = 0; v < nv; v++) {
+                acc[r][v] = dot2(acc[r][v], y, x[v]);
+            }
+        }
+    }
+}
+
+/* Rows of a square to columns: as often as LANES has bits, the two halves of
+ * the rows are shuffled like cards. */
+INLINE void transpose(vi x[LANES]) {
+    UNROLL
+    for (int n = 1; n < LANES; n *= 2) {
+        vi y[LANES];
+        UNROLL
+        for (int i = 0; i < LANES / 2; i++) {
+            y[2 * i] = i_zip_low(x[i], x[i + LANES / 2]);
+            y[2 * i + 1] = i_zip_high(x[i], x[i + LANES / 2]);
+        }
+        UNROLL
+        for (int i = 0; i < LANES; i++) {
+            x[i] = y[i];
+        }
+    }
+}
+
+/* Pairs of the numbers i + lane and i + LANES + lane of a row of d. */
+INLINE vi pair_at(const float *x, size_t i, size_t d, vf scale) {
+    vi low = f_to_i(v_mul(v_load(x + i), scale));
+    return i_pair(low, i + LANES < d
+                           ? f_to_i(v_mul(v_load(x + i + LANES), scale))
+                           : i_zero());
+}
+
+INLINE void pack_keys(const head *h, float scale) {
+    size_t filled = (h->len + AR - 1) / AR * AR;
+    for (size_t j = 0; j < filled; j++) {
+        char *to = h->kp + j * h->pairs * 4;
+        for (size_t i = 0; i < h->d; i += PAIR, to += LANES * 4) {
+            i_store(to, j < h->len
+                            ? pair_at(h->k + j * h->ld, i, h->d, v_set(scale))
+                            : i_zero());
+        }
+    }
+}
+
+INLINE void pack_values(const head *h, float scale) {
+    vf s = v_set(scale);
+    char *to = h->vp;
+    for (size_t j = 0; j < h->len; j += 2) {
+        const float *a = h->v + j * h->ld, *b = a + h->ld;
+        for (size_t i = 0; i < h->d; i += LANES, to += LANES * 4) {
+            vi x = f_to_i(v_mul(v_load(a + i), s)), y = i_zero();
+            if (j + 1 < h->len) {
+                y = f_to_i(v_mul(v_load(b + i), s));
+            }
+            i_store(to, i_pair(x, y));
+        }
+    }
+}
+
+/* nv vectors of queries from row `from` on. */
+INLINE void pack_queries(const head *h, size_t from, const int nv) {
+    vf scale = v_set(h->to_q);
+    for (int v = 0; v < nv; v++) {
+        const float *q = h->q + (from + (size_t)v * LANES) * h->ld;
+        size_t rows = h->len - from - (size_t)v * LANES;
+        for (size_t i = 0; i < h->d; i += PAIR) {
+            char *to = h->qp + (i / 2 * (size_t)nv + (size_t)v) * LANES * 4;
+            vi x[LANES];
+            UNROLL
+            for (size_t r = 0; r < LANES; r++) {
+                x[r] = r < rows ? pair_at(q + r * h->ld, i, h->d, scale)
+                                : i_zero();
+            }
+            transpose(x);
+            UNROLL
+            for (size_t r = 0; r < LANES; r++) {
+                i_store(to + r * (size_t)nv * LANES * 4, x[r]);
+            }
+        }
+    }
+}
+
+/* Scores of n keys from key `from` on; raises the largest. */
+INLINE void scores(const head *h, size_t from, size_t n, vi top[AV],
+                   const int nv) {
+    const char *k = h->kp + from * h->pairs * 4;
+    char *s = h->s;
+    for (size_t j = 0; j < n; j += AR, k += AR * h->pairs * 4) {
+        vi acc[AR][AV];
+        tile16(k, h->pairs * 4, 4, h->qp, h->pairs, acc, nv);
+        UNROLL
+        for (size_t r = 0; r < AR; r++) {
+            UNROLL
+            for (int v = 0; v < nv; v++, s += LANES * 4) {
+                i_store(s, acc[r][v]);
+                if (j + r < n) {
+                    top[v] = i_max(top[v], acc[r][v]);
+                }
+            }
+        }
+    }
+}
+
+/* Scores to pairs of probabilities, in their place; returns their sums. */
+INLINE vf softmax(const head *h, size_t n, int v, vi top, const int nv) {
+    vf base = v_set(h->base), low;
+    vi sum = i_zero(), one = i_set(0x00010001);
+    const char *s = h->s + (size_t)v * LANES * 4;
+    char *p = h->s + (size_t)v * LANES * 4;
+    size_t step = (size_t)nv * LANES * 4;
+    low = v_sub(v_set(PROBABILITY_BITS), v_mul(i_to_f(top), base));
+    for (size_t j = 0; j < n; j += 2, s += 2 * step, p += step) {
+        vi x = f_to_i(v_exp2(v_fma(i_to_f(i_load(s)), base, low)));
+        vi y = i_zero();
+        if (j + 1 < n) {
+            y = f_to_i(v_exp2(v_fma(i_to_f(i_load(s + step)), base, low)));
+        }
+        x = i_pair(x, y);
+        sum = dot2(sum, one, x);
+        i_store(p, x);
+    }
+    return i_to_f(sum);
+}
+
+/* o = o * keep + probabilities times values of n keys from `from` on. */
+INLINE void weigh(const head *h, size_t from, size_t n, const vf keep[AV],
+                  const int nv) {
+    const char *v0 = h->vp + from / 2 * h->d * 4;
+    for (size_t i = 0; i < h->d; i += AR) {
+        float *o = (float *)(void *)h->o + i * (size_t)nv * LANES;
+        vi acc[AR][AV];
+        tile16(v0 + i * 4, 4, h->d * 4, h->s, (n + 1) / 2, acc, nv);
+        UNROLL
+        for (int r = 0; r < AR; r++) {
+            UNROLL
+            for (int v = 0; v < nv; v++, o += LANES) {
+                vf y = i_to_f(acc[r][v]);
+                v_store(o, from ? v_fma(v_load(o), keep[v], y) : y);
+            }
+        }
+    }
+}
+
+/* The results of nv vectors of queries, by query again. */
+INLINE void hand_out(const head *h, size_t from, const vf factor[AV],
+                     float *ctx, size_t ldc, const int nv) {
+    for (int v = 0; v < nv; v++) {
+        size_t first = from + (size_t)v * LANES, rows = h->len - first;
+        for (size_t i = 0; i < h->d; i += LANES) {
+            const float *o =
+                (float *)(void *)h->o + (i * (size_t)nv + (size_t)v) * LANES;
+            vi x[LANES];
+            UNROLL
+            for (size_t j = 0; j < LANES; j++) {
+                vf y = v_load(o + j * (size_t)nv * LANES);
+                x[j] = i_of_bits(v_mul(y, factor[v]));
+            }
+            transpose(x);
+            UNROLL
+            for (size_t j = 0; j < LANES; j++) {
+                if (j < rows) {
+                    i_store(ctx + (first + j) * ldc + i, x[j]);
+                }
+            }
+        }
+    }
+}
+
+INLINE void attend_queries(const head *h, size_t from, float to_v, float *ctx,
+                           size_t ldc, const int nv) {
+    vf sum[AV], keep[AV];
+    vi top[AV];
+    pack_queries(h, from, nv);
+    for (size_t k = 0; k < h->len; k += KEY_BLOCK) {
+        size_t n = h->len - k < KEY_BLOCK ? h->len - k : KEY_BLOCK;
+        vi before[AV];
+        for (int v = 0; v < nv; v++) {
+            before[v] = top[v] = k > 0 ? top[v] : i_set(INT32_MIN);
+            keep[v] = v_set(0);
+        }
+        scores(h, k, n, top, nv);
+        for (int v = 0; v < nv; v++) {
+            vf more = softmax(h, n, v, top[v], nv);
+            if (k > 0) {
+                keep[v] = v_exp2(v_mul(v_sub(i_to_f(before[v]), i_to_f(top[v])),
+                                       v_set(h->base)));
+                more = v_fma(sum[v], keep[v], more);
+            }
+            sum[v] = more;
+        }
+        weigh(h, k, n, keep, nv);
+    }
+    for (int v = 0; v < nv; v++) {
+        keep[v] = v_div(v_set(1 / to_v), sum[v]);
+    }
+    hand_out(h, from, keep, ctx, ldc, nv);
+}
 
 INLINE float largest(const float *x, size_t ld, size_t rows, size_t n) {
     vf top = v_set(0);
@@ -257,175 +511,43 @@ INLINE float largest(const float *x, size_t ld, size_t rows, size_t n) {
     return v_top(top);
 }
 
-/* mr x nv sums of 16-bit products over steps pairs: b advances one vector a
- * step, its nv vectors lie bs bytes apart. */
-INLINE void tile16(const int16_t *a, size_t lda, const char *b, size_t bs,
-                   size_t steps, vi acc[MR][NV], const int nv) {
-    UNROLL
-    for (int r = 0; r < MR; r++) {
-        UNROLL
-        for (int v = 0; v < nv; v++) {
-            acc[r][v] = i_zero();
-        }
+INLINE void attend_head(head h, void *scratch, float *ctx, size_t ldc,
+                        const size_t d) {
+    /* |q| and |k| up to `limit` keep a sum of d products below 2^31. */
+    float limit = floorf(sqrtf(2147483000.0f / (float)d)), to_v;
+    float tq = largest(h.q, h.ld, h.len, d), tk = largest(h.k, h.ld, h.len, d);
+    float tv = largest(h.v, h.ld, h.len, d);
+    size_t i = 0;
+    limit = limit > 32767.0f ? 32767.0f : limit;
+    tq = tq > 0 ? limit / tq : 1;
+    tk = tk > 0 ? limit / tk : 1;
+    to_v = tv > 0 ? VALUE_TOP / tv : 1;
+    h.d = d;
+    h.pairs = (d + PAIR - 1) / PAIR * LANES;
+    h.to_q = tq;
+    h.base = 1.44269504f / (tq * tk * sqrtf((float)d)); /* log2(e) */
+    h.kp = scratch;
+    h.vp = h.kp + (h.len + AR) * h.pairs * 4;
+    h.qp = h.vp + (h.len + 1) * d * 2;
+    h.s = h.qp + h.pairs * AV * LANES * 4;
+    h.o = h.s + (KEY_BLOCK + AR) * AV * LANES * 4;
+    pack_keys(&h, tk);
+    pack_values(&h, to_v);
+    for (; i + LANES * (AV - 1) < h.len; i += LANES * AV) {
+        attend_queries(&h, i, to_v, ctx, ldc, AV);
     }
-    for (size_t k = 0; k < steps; k++, b += LANES * 4) {
-        vi x[NV];
-        UNROLL
-        for (int v = 0; v < nv; v++) {
-            x[v] = i_load(b + (size_t)v * bs);
-        }
-        UNROLL
-        for (int r = 0; r < MR; r++) {
-            vi y =
-                i_set(bytes4((const uint8_t *)(a + (size_t)r * lda + 2 * k)));
-            UNROLL
-            for (int v = 0; v < nv; v++) {
-                acc[r][v] = dot2(acc[r][v], y, x[v]);
-            }
-        }
-    }
-}
-
-/* MR rows of results from nv vectors of columns: out = factor[r] * sums. */
-INLINE void rows16(const int16_t *a, size_t lda, const char *b, size_t bs,
-                   size_t steps, const float *factor, size_t rows, float *out,
-                   size_t ldo, const int nv) {
-    vi acc[MR][NV];
-    tile16(a, lda, b, bs, steps, acc, nv);
-    UNROLL
-    for (int r = 0; r < MR; r++) {
-        if ((size_t)r >= rows) {
-            break;
-        }
-        UNROLL
-        for (int v = 0; v < nv; v++) {
-            v_store(out + (size_t)r * ldo + (size_t)v * LANES,
-                    v_mul(i_to_f(acc[r][v]), v_set(factor[r])));
-        }
-    }
-}
-
-/* The same over nvec vectors of columns. */
-INLINE void block16(const int16_t *a, size_t lda, const char *b, size_t bs,
-                    size_t steps, const float *factor, size_t rows, size_t nvec,
-                    float *out, size_t ldo) {
-    size_t v = 0;
-    for (; v + NV <= nvec; v += NV) {
-        rows16(a, lda, b + v * bs, bs, steps, factor, rows, out + v * LANES,
-               ldo, NV);
-    }
-#if NV > 2
-    for (; v + 2 <= nvec; v += 2) {
-        rows16(a, lda, b + v * bs, bs, steps, factor, rows, out + v * LANES,
-               ldo, 2);
-    }
-#endif
-    for (; v < nvec; v++) {
-        rows16(a, lda, b + v * bs, bs, steps, factor, rows, out + v * LANES,
-               ldo, 1);
-    }
-}
-
-/* Row of scores (base 2, the last ones of a vector filled up) to 16-bit
- * probabilities that sum to about 32767. */
-INLINE void softmax16(float *s, size_t len, size_t padded, int16_t *p) {
-    vf top = v_set(-1e30f), sum = v_set(0), scale;
-    for (size_t i = len; i < padded; i++) {
-        s[i] = -1e30f;
-    }
-    for (size_t i = 0; i < padded; i += LANES) {
-        top = v_max(top, v_load(s + i));
-    }
-    top = v_set(v_top(top));
-    for (size_t i = 0; i < padded; i += LANES) {
-        vf e = v_exp2(v_sub(v_load(s + i), top));
-        sum = v_add(sum, e);
-        v_store(s + i, e);
-    }
-    scale = v_set(32767.0f / v_sum(sum));
-    for (size_t i = 0; i < padded; i += LANES) {
-        i_store_i16(p + i, f_to_i(v_mul(v_load(s + i), scale)));
-    }
-}
-
-/* Keys in vectors of LANES keys, one pair of dimensions a step. */
-INLINE void pack_keys(const float *k, size_t ld, size_t len, size_t padded,
-                      size_t d, float scale, char *out) {
-    int16_t row[256];
-    vf s = v_set(scale);
-    for (size_t j = 0; j < len; j++) {
-        char *to = out + j / LANES * (d / 2 * LANES * 4) + j % LANES * 4;
-        for (size_t i = 0; i < d; i += LANES) {
-            i_store_i16(row + i, f_to_i(v_mul(v_load(k + j * ld + i), s)));
-        }
-        for (size_t t = 0; t < d / 2; t++) {
-            memcpy(to + t * LANES * 4, row + 2 * t, 4);
-        }
-    }
-    for (size_t j = len; j < padded; j++) {
-        char *to = out + j / LANES * (d / 2 * LANES * 4) + j % LANES * 4;
-        for (size_t t = 0; t < d / 2; t++) {
-            memset(to + t * LANES * 4, 0, 4);
-        }
-    }
-}
-
-/* Values in vectors of LANES dimensions, one pair of keys a step. */
-INLINE void pack_values(const float *v, size_t ld, size_t len, size_t d,
-                        float scale, size_t steps, char *out) {
-    vf s = v_set(scale);
-    for (size_t j = 0; j < steps; j++) {
-        const float *a = v + 2 * j * ld, *b = a + ld;
-        for (size_t i = 0; i < d; i += LANES) {
-            vi x = 2 * j < len ? f_to_i(v_mul(v_load(a + i), s)) : i_zero();
-            vi y = 2 * j + 1 < len ? f_to_i(v_mul(v_load(b + i), s)) : i_zero();
-            i_store(out + (i / LANES * steps + j) * LANES * 4, i_pair(x, y));
-        }
+    for (; i < h.len; i += LANES) {
+        attend_queries(&h, i, to_v, ctx, ldc, 1);
     }
 }
 
 static void attend(const float *q, const float *k, const float *v, size_t ld,
                    size_t len, size_t d, void *scratch, float *ctx,
                    size_t ldc) {
-    /* |q| and |k| up to `limit` keep a sum of d products below 2^31. */
-    float limit = floorf(sqrtf(2147483000.0f / (float)d));
-    float tq = largest(q, ld, len, d), tk = largest(k, ld, len, d);
-    float tv = largest(v, ld, len, d), score[MR], value[MR];
-    size_t padded = (len + RAG_LANES_MAX - 1) & ~(size_t)(RAG_LANES_MAX - 1);
-    size_t steps = padded / 2, keys = padded / LANES, r;
-    char *kp = scratch, *vp = kp + padded * d * 2;
-    float *s = (float *)(void *)(vp + padded * d * 2);
-    int16_t *p = (int16_t *)(void *)(s + MR * padded);
-    int16_t *qp = p + MR * padded;
-    vf sq;
-    limit = limit > 32767.0f ? 32767.0f : limit;
-    tq = tq > 0 ? tq / limit : 1;
-    tk = tk > 0 ? tk / limit : 1;
-    tv = tv > 0 ? tv / 32767.0f : 1;
-    pack_keys(k, ld, len, padded, d, 1 / tk, kp);
-    pack_values(v, ld, len, d, 1 / tv, steps, vp);
-    sq = v_set(1 / tq);
-    for (r = 0; r < MR; r++) {
-        /* scores in base 2: log2(e) / sqrt(d) */
-        score[r] = tq * tk * 1.44269504f / sqrtf((float)d);
-        value[r] = tv / 32767.0f;
-    }
-    for (size_t i = 0; i < len; i += MR) {
-        size_t rows = len - i < MR ? len - i : MR;
-        for (r = 0; r < MR; r++) {
-            /* rows past the end repeat the last one */
-            const float *from = q + (r < rows ? i + r : len - 1) * ld;
-            for (size_t j = 0; j < d; j += LANES) {
-                i_store_i16(qp + r * d + j,
-                            f_to_i(v_mul(v_load(from + j), sq)));
-            }
-        }
-        block16(qp, d, kp, d / 2 * LANES * 4, d / 2, score, MR, keys, s,
-                padded);
-        for (r = 0; r < rows; r++) {
-            softmax16(s + r * padded, len, padded, p + r * padded);
-        }
-        block16(p, padded, vp, steps * LANES * 4, steps, value, rows, d / LANES,
-                ctx + i * ldc, ldc);
+    head h = {.len = len, .q = q, .k = k, .v = v, .ld = ld};
+    if (d == 32) { /* a number the compiler knows makes straight code */
+        attend_head(h, scratch, ctx, ldc, 32);
+    } else {
+        attend_head(h, scratch, ctx, ldc, d);
     }
 }

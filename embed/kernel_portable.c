@@ -12,6 +12,8 @@
 #define LANES 4
 #define MR 2
 #define NV 4
+#define AR 4
+#define AV 2
 
 typedef struct vf {
     float x[LANES];
@@ -35,7 +37,11 @@ OP2(v_sub, vf, a.x[i] - b.x[i])
 OP2(v_mul, vf, a.x[i] * b.x[i])
 OP2(v_max, vf, a.x[i] > b.x[i] ? a.x[i] : b.x[i])
 OP2(v_min, vf, a.x[i] < b.x[i] ? a.x[i] : b.x[i])
+OP2(v_div, vf, a.x[i] / b.x[i])
 OP2(i_add, vi, a.x[i] + b.x[i])
+OP2(i_max, vi, a.x[i] > b.x[i] ? a.x[i] : b.x[i])
+OP2(i_zip_low, vi, i % 2 ? b.x[i / 2] : a.x[i / 2])
+OP2(i_zip_high, vi, i % 2 ? b.x[2 + i / 2] : a.x[2 + i / 2])
 
 static inline vf v_load(const float *p) {
     vf o;
@@ -97,6 +103,12 @@ static inline vi i_load(const void *p) {
 
 static inline void i_store(void *p, vi a) {
     memcpy(p, &a, sizeof(a));
+}
+
+static inline vi i_of_bits(vf a) {
+    vi o;
+    memcpy(&o, &a, sizeof(o));
+    return o;
 }
 
 static inline vi i_set(int32_t s) {
