@@ -1,7 +1,8 @@
 /*
  * fuzz_tokenizer.c - any bytes as text for both tokenizers, and as a
- * normaliser's table: ids stay inside the vocabulary, and every step of the
- * normaliser takes at least a byte and no more than there are.
+ * normaliser's table: ids stay inside the vocabulary and their places inside
+ * the text, in order, and every step of the normaliser takes at least a byte
+ * and no more than there are.
  */
 #include "embed/tokenizer.h"
 
@@ -34,6 +35,25 @@ static rag_tokenizer *open_one(int i, const char *path) {
     return t;
 }
 
+/* The same ids with places, which lie in the text, in order. */
+static void check_places(const rag_tokenizer *t, const char *s, size_t size,
+                         const rag_ids *want) {
+    rag_ids ids = {.with_places = true};
+    size_t before = 0;
+    check(rag_tokenizer_encode(t, s, size, true, SIZE_MAX, &ids, NULL) == 0);
+    check(ids.n == want->n);
+    for (size_t j = 0; j < ids.n; j++) {
+        check(ids.v[j] == want->v[j]);
+    }
+    for (size_t j = 1; j + 1 < ids.n; j++) {
+        check(ids.place[j].start >= before);
+        check(ids.place[j].end >= ids.place[j].start);
+        check(ids.place[j].end <= size);
+        before = ids.place[j].start;
+    }
+    rag_ids_free(&ids);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static rag_tokenizer *both[2];
     const char *s = (const char *)data, *out;
@@ -51,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         for (size_t j = 0; j < ids.n; j++) {
             check(ids.v[j] >= 0 && ids.v[j] < rag_tokenizer_vocab(both[i]));
         }
+        check_places(both[i], s, size, &ids);
         rag_ids_free(&ids);
     }
     if (rag_charsmap_open(data, size, "fuzz", &map, NULL) == 0) {

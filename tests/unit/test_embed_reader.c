@@ -519,6 +519,87 @@ static void unfitting_adapters_are_refused(void **state) {
     rag_reader_close(r);
 }
 
+/* On the real model and texts: the ids of the reference, and wherever the
+ * normaliser leaves a text as it is, the bytes at a token's place are the
+ * token's own. */
+static void real_places_hold_the_pieces(void **state) {
+    const char *lines_path =
+        RAG_SOURCE_DIR "/../shared/data/encoder_reference.jsonl";
+    rag_tokenizer *t;
+    rag_gguf *g;
+    const rag_gguf_value *tokens;
+    const char **piece;
+    size_t *piece_len, at = 0, checked = 0, i = 0;
+    char *cache, *path;
+    json_t *lines;
+    (void)state;
+    assert_ok(rag_path_place(RAG_PLACE_CACHE, &cache, ERR));
+    assert_ok(rag_path_join(cache, RAG_ENCODER_FILE, &path, ERR));
+    if (!rag_file_exists(path) || !rag_file_exists(lines_path)) {
+        print_message("skipped: %s or %s is not there\n", path, lines_path);
+        free(cache);
+        free(path);
+        skip();
+    }
+    assert_ok(rag_gguf_open(path, &g, ERR));
+    assert_ok(rag_tokenizer_open(g, NULL, &t, ERR));
+    assert_ok(rag_gguf_array(g, "tokenizer.ggml.tokens", RAG_GGUF_STRING,
+                             &tokens, ERR));
+    piece = calloc(tokens->count, sizeof(*piece));
+    piece_len = calloc(tokens->count, sizeof(*piece_len));
+    assert_true(piece && piece_len);
+    while (i < tokens->count &&
+           rag_gguf_next_string(tokens, &at, &piece[i], &piece_len[i])) {
+        if (piece_len[i] >= 3 && memcmp(piece[i], "\xE2\x96\x81", 3) == 0) {
+            piece[i] += 3;
+            piece_len[i] -= 3;
+        }
+        i++;
+    }
+    lines = read_lines(lines_path);
+    for (i = 0; i < json_array_size(lines); i++) {
+        const json_t *line = json_array_get(lines, i);
+        const json_t *want = json_object_get(line, "ids");
+        rag_text text = text_of(line);
+        rag_ids ids = {.with_places = true};
+        rag_buf plain;
+        rag_buf_init(&plain, 0);
+        assert_ok(rag_unicode_nfkc(text.s, text.len, &plain, ERR));
+        assert_ok(rag_tokenizer_encode(t, text.s, text.len, true, SIZE_MAX,
+                                       &ids, ERR));
+        if (kind_of(line) == RAG_TEXT_RAW) {
+            for (size_t j = 0; j + 1 < json_array_size(want); j++) {
+                assert_int_equal(ids.v[j],
+                                 json_integer_value(json_array_get(want, j)));
+            }
+        }
+        for (size_t j = 1; j + 1 < ids.n; j++) {
+            const rag_range *p = &ids.place[j];
+            size_t id = (size_t)ids.v[j];
+            assert_true(p->start >= ids.place[j - 1].end ||
+                        (p->start == ids.place[j - 1].start));
+            if (plain.len == text.len && ids.v[j] != 3 &&
+                memcmp(plain.data, text.s, text.len) == 0) {
+                assert_int_equal(p->end - p->start, piece_len[id]);
+                assert_memory_equal(text.s + p->start, piece[id],
+                                    piece_len[id]);
+                checked++;
+            }
+        }
+        rag_buf_free(&plain);
+        rag_ids_free(&ids);
+    }
+    assert_true(checked > 500);
+    print_message("%zu places hold their pieces\n", checked);
+    json_decref(lines);
+    free(piece);
+    free(piece_len);
+    rag_tokenizer_close(t);
+    rag_gguf_close(g);
+    free(cache);
+    free(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_readings_equal_the_reference),
@@ -530,6 +611,7 @@ int main(void) {
         cmocka_unit_test(spans_are_the_best_of_all_pairs),
         cmocka_unit_test(packed_weights_do_not_mix),
         cmocka_unit_test(unfitting_adapters_are_refused),
+        cmocka_unit_test(real_places_hold_the_pieces),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("embed_reader", tests, NULL, NULL);
 }
