@@ -7,6 +7,7 @@
 #include "embed/adapter.h"
 
 #include "base/buf.h"
+#include "embed/pairs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -230,7 +231,7 @@ static int read_settings(rag_adapter *a, const rag_bert *m, rag_error *err) {
     double scale, bias;
     int rc;
     if ((rc = rag_gguf_uint(a->g, "ragd.reader.max_tokens", tokens,
-                            RAG_READER_TOKENS_MIN, m->positions, &tokens,
+                            RAG_PAIRS_TOKENS_MIN, m->positions, &tokens,
                             err)) != 0 ||
         (rc = read_number(a, "ragd.reader.scale", 1, 1e6, &scale, err)) != 0 ||
         (rc = read_number(a, "ragd.reader.bias", 0, 1e6, &bias, err)) != 0 ||
@@ -238,7 +239,7 @@ static int read_settings(rag_adapter *a, const rag_bert *m, rag_error *err) {
                           err)) != 0) {
         return rc;
     }
-    if (tokens < RAG_READER_TOKENS_MIN) {
+    if (tokens < RAG_PAIRS_TOKENS_MIN) {
         return rag_error_set(err, RAG_E_UNSUPPORTED,
                              "%s: the model reads %zu tokens at once, too "
                              "few for a reader",

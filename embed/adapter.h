@@ -19,7 +19,6 @@
 
 #define RAG_LORA_RANK_MAX 256u
 #define RAG_LORA_ALPHA_MAX 4096.0
-#define RAG_READER_TOKENS_MIN 16u /* least ragd.reader.max_tokens */
 #define RAG_READER_PREFIX_MAX 4096u /* bytes of a prefix */
 
 typedef struct rag_adapter {

@@ -151,12 +151,12 @@ static int read_shape(rag_bert *m, rag_error *err) {
     if (causal) {
         return unsupported(g, "causal attention is not supported", err);
     }
-    if (v != RAG_POOL_MEAN && v != RAG_POOL_CLS) {
+    if (v != RAG_POOL_MEAN && v != RAG_POOL_CLS && v != RAG_POOL_RANK) {
         return rag_error_set(err, RAG_E_UNSUPPORTED,
-                             "%s: bert.pooling_type %llu%s is not supported "
-                             "(1, mean, and 2, first token, are)",
-                             rag_gguf_name(g), (unsigned long long)v,
-                             v == 4 ? " (a re-ranker)" : "");
+                             "%s: bert.pooling_type %llu is not supported "
+                             "(1, mean, 2, first token, and 4, a "
+                             "re-ranker, are)",
+                             rag_gguf_name(g), (unsigned long long)v);
     }
     m->pooling = (rag_pooling)v;
     m->eps = (float)eps;

@@ -14,7 +14,11 @@
 #define RAG_BERT_FFN_MAX 16384u
 #define RAG_BERT_POSITIONS_MAX 8192u
 
-typedef enum rag_pooling { RAG_POOL_MEAN = 1, RAG_POOL_CLS = 2 } rag_pooling;
+typedef enum rag_pooling {
+    RAG_POOL_MEAN = 1,
+    RAG_POOL_CLS = 2, /* the first token */
+    RAG_POOL_RANK = 4 /* no vectors: rank.h */
+} rag_pooling;
 
 /* What an adapter adds to rows [row, row + out) of a matrix of `in` columns:
  * scale * B A (Hu et al. 2021, "LoRA", section 4.1). */

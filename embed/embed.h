@@ -106,6 +106,19 @@ int rag_encoder_tokenize(rag_encoder *e, rag_text_kind kind, const char *s,
  * lock. */
 size_t rag_encoder_count(rag_encoder *e, const char *s, size_t len);
 
+/*
+ * Scores n passages for one query with the rank head of a re-ranking model
+ * (GGUF pooling type "rank", llama.cpp's cls.* tensors): scores[i] is the
+ * head's number for passages[i], higher is better; only the order means
+ * something across models. Question and passage are read as one text; a
+ * question is cut to half of max_tokens, a passage to what is left.
+ * RAG_E_UNSUPPORTED for a model without such a head and for remote ones. A
+ * model that only re-ranks gives no vectors: rag_encoder_encode refuses it.
+ */
+int rag_encoder_rank(rag_encoder *e, const rag_text *query,
+                     const rag_text *passages, size_t n, float *scores,
+                     rag_error *err);
+
 /* --- the reader: does a passage answer a question, and where --- */
 
 /*

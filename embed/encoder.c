@@ -75,6 +75,17 @@ int rag_encoder_tokenize(rag_encoder *e, rag_text_kind kind, const char *s,
     return e->ops->tokenize(e, kind, s, len, out, n, err);
 }
 
+int rag_encoder_rank(rag_encoder *e, const rag_text *query,
+                     const rag_text *passages, size_t n, float *scores,
+                     rag_error *err) {
+    if (!e->ops->rank) {
+        return rag_error_set(err, RAG_E_UNSUPPORTED,
+                             "%s: a remote encoder cannot re-rank",
+                             e->info.name ? e->info.name : "encoder");
+    }
+    return n == 0 ? 0 : e->ops->rank(e, query, passages, n, scores, err);
+}
+
 size_t rag_encoder_count(rag_encoder *e, const char *s, size_t len) {
     return e->ops->count(e, s, len);
 }

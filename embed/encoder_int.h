@@ -18,6 +18,9 @@ typedef struct rag_encoder_ops {
     int (*tokenize)(rag_encoder *e, rag_text_kind kind, const char *s,
                     size_t len, int32_t **out, size_t *n, rag_error *err);
     size_t (*count)(rag_encoder *e, const char *s, size_t len);
+    /* NULL: never. Not called with n = 0. */
+    int (*rank)(rag_encoder *e, const rag_text *query, const rag_text *passages,
+                size_t n, float *scores, rag_error *err);
     void (*close)(rag_encoder *e); /* frees self's part, not e */
 } rag_encoder_ops;
 

@@ -168,6 +168,7 @@ static int open_all(rag_engine *e, const char *path, const char *adapter,
     e->threads = cores(opt);
     if ((rc = rag_gguf_open(path, &e->gguf, err)) != 0 ||
         (rc = rag_bert_open(e->gguf, &e->bert, err)) != 0 ||
+        (rc = rag_rank_head_open(e->bert, &e->rank, err)) != 0 ||
         (rc = adapter ? rag_adapter_open(adapter, e->bert, &e->adapter, err)
                       : 0) != 0 ||
         (rc = both_fingerprints(e, err)) != 0 ||
@@ -212,6 +213,7 @@ void rag_engine_close(rag_engine *e) {
     rag_bert_int8_close(e->int8);
     rag_bert_f32_close(e->f32);
     rag_adapter_close(e->adapter);
+    rag_rank_head_close(e->rank);
     rag_bert_close(e->bert);
     rag_tokenizer_close(e->tokenizer);
     rag_pack_close(e->pack); /* after the tokenizer, which uses its trie */

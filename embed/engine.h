@@ -15,6 +15,7 @@
 #include "embed/bert_int8.h"
 #include "embed/embed.h"
 #include "embed/pack.h"
+#include "embed/rank.h"
 #include "embed/tokenizer.h"
 
 typedef struct rag_engine {
@@ -22,6 +23,7 @@ typedef struct rag_engine {
     rag_tokenizer *tokenizer;
     rag_bert *bert;
     rag_adapter *adapter; /* NULL: none */
+    rag_rank_head *rank; /* NULL: none */
     rag_pack *pack; /* of int8 */
     rag_bert_int8 *int8; /* one of the two ways, the other NULL */
     rag_bert_f32 *f32;

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "embed/engine.h"
+#include "embed/pairs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,11 @@ static int local_encode(rag_encoder *e, rag_text_kind kind,
                         unsigned char *truncated, rag_error *err) {
     rag_engine *l = e->self;
     int rc = 0;
+    if (l->bert->pooling == RAG_POOL_RANK) {
+        return rag_error_set(err, RAG_E_UNSUPPORTED,
+                             "%s: this model re-ranks and gives no vectors",
+                             rag_gguf_name(l->gguf));
+    }
     for (size_t from = 0; rc == 0 && from < n; from += WINDOW_TEXTS) {
         size_t count = n - from < WINDOW_TEXTS ? n - from : WINDOW_TEXTS;
         window w = {0};
@@ -181,8 +187,63 @@ static size_t local_count(rag_encoder *e, const char *s, size_t len) {
     return n;
 }
 
-static const rag_encoder_ops local_ops = {local_encode, local_tokenize,
-                                          local_count, local_close};
+/* What the rank head's calls need. */
+typedef struct ranking {
+    const rag_rank_head *head;
+    const rag_pairs *pairs;
+    float *scores;
+} ranking;
+
+static void rank_one(void *arg, size_t i, const float *x, size_t n) {
+    const ranking *r = arg;
+    (void)n;
+    r->scores[r->pairs->pair[i].text] = rag_rank_head_score(r->head, x);
+}
+
+static int local_rank(rag_encoder *e, const rag_text *query,
+                      const rag_text *passages, size_t n, float *scores,
+                      rag_error *err) {
+    rag_engine *l = e->self;
+    rag_pair_form f = {.tokenizer = l->tokenizer,
+                       .max_tokens = l->bert->positions,
+                       .question_max = l->bert->positions,
+                       .question_prefix = rag_encoder_prefix(e, RAG_TEXT_QUERY),
+                       .passage_prefix =
+                           rag_encoder_prefix(e, RAG_TEXT_PASSAGE)};
+    rag_ids ids = {0};
+    bool cut;
+    int rc;
+    if (!l->rank || f.max_tokens < RAG_PAIRS_TOKENS_MIN) {
+        return rag_error_set(err, RAG_E_UNSUPPORTED,
+                             "%s: this model has no rank head",
+                             rag_gguf_name(l->gguf));
+    }
+    rc = rag_pairs_question(&f, query, &ids, &cut, err);
+    for (size_t from = 0; rc == 0 && from < n; from += RAG_PAIRS_WINDOW) {
+        size_t count =
+            n - from < RAG_PAIRS_WINDOW ? n - from : RAG_PAIRS_WINDOW;
+        rag_pairs p = {0};
+        ranking r = {l->rank, &p, scores + from};
+        rc = rag_pairs_fill(&f, &ids, passages + from, count, &p, err);
+        if (rc == 0) {
+            rag_bert_batch b = rag_pairs_batch(&p, rank_one, &r);
+            pthread_mutex_lock(&e->lock);
+            rc = rag_engine_run(l, &b, NULL, err);
+            pthread_mutex_unlock(&e->lock);
+        }
+        rag_pairs_free(&p);
+    }
+    rag_ids_free(&ids);
+    return rc;
+}
+
+static const rag_encoder_ops local_ops = {
+    .encode = local_encode,
+    .tokenize = local_tokenize,
+    .count = local_count,
+    .rank = local_rank,
+    .close = local_close,
+};
 
 static int read_prefix(rag_encoder *e, const rag_gguf *g, const char *key,
                        rag_text_kind kind, rag_error *err) {

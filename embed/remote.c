@@ -304,8 +304,12 @@ static int remote_encode(rag_encoder *e, rag_text_kind kind,
     return rc;
 }
 
-static const rag_encoder_ops remote_ops = {remote_encode, remote_tokenize,
-                                           remote_count, remote_close};
+static const rag_encoder_ops remote_ops = {
+    .encode = remote_encode,
+    .tokenize = remote_tokenize,
+    .count = remote_count,
+    .close = remote_close,
+};
 
 static int remote_fingerprint(rag_encoder *e, const rag_encoder_remote *cfg,
                               rag_error *err) {

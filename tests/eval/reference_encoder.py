@@ -579,7 +579,7 @@ def make_unigram(folder):
     write_gguf(os.path.join(folder, "tiny-unigram.gguf"), pairs, stored)
     references(os.path.join(folder, "tiny-unigram.jsonl"),
                lambda s: unigram(s, table, 3), numbers, 1, 0, 2, "query: ")
-    return table, numbers
+    return table, numbers, pairs, stored
 
 
 def make_wordpiece(folder):
@@ -605,7 +605,7 @@ def make_wordpiece(folder):
     write_gguf(os.path.join(folder, "tiny-wordpiece.gguf"), pairs, stored)
     references(os.path.join(folder, "tiny-wordpiece.jsonl"),
                lambda s: wordpiece(s, vocab, 1), numbers, 2, 2, 3, "query: ")
-    return vocab, numbers
+    return vocab, numbers, pairs, stored
 
 
 def make_types(folder):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the reader tests' fixtures: random adapters and what they must give.
+"""Makes the fixtures of reader and rank head, and what they must give.
 
 usage: reference_reader.py FOLDER        (tests/data/embed)
 
@@ -8,9 +8,11 @@ with heads as GGUF, and for pairs of a question and a passage the ids, the
 tokens' places in the passage, the logits and the spans. Goes another way than
 the program: the adapter is applied to the activations instead of merged,
 places come from a character-by-character account, spans from sorting all
-pairs. Standard library only; the same run always gives the same files.
+pairs. Then the same models as re-rankers, with a head of one layer or two, and
+their scores. Standard library only; the same run always gives the same files.
 """
 import json
+import math
 import os
 import random
 import sys
@@ -252,26 +254,30 @@ PASSAGES = [
 QUESTIONS = ["hello?", "연차 휴가 규정", "", "the leave of the employee " * 6]
 
 
+def join(q, p, max_tokens, bos, eos, family):
+    """-> (ids before the passage, the passage's tokens, cut, token types)"""
+    limit = min(QUESTION_TOKENS, (max_tokens - 4) // 2)
+    cut = 2 if len(q) > limit else 0
+    first = [bos] + [x[0] for x in q[:limit]]
+    first += [eos, eos] if family == "xlm-r" else [eos]
+    room = max_tokens - len(first) - 1
+    cut += 1 if len(p) > room else 0
+    p = p[:room]
+    second = 1 if family == "bert" else 0
+    return first, p, cut, [0] * len(first) + [second] * (len(p) + 1)
+
+
 def readings(path, tokenise, base, lora, prefixes, max_tokens, bos, eos, family):
     heads = {k: lora[k] for k in lora if k.startswith("reader.")}
     with open(path, "w", encoding="utf-8") as f:
         for question in QUESTIONS:
             for passage in PASSAGES:
-                q = [x[0] for x in tokenise(prefixes[0] + question)]
-                limit = min(QUESTION_TOKENS, (max_tokens - 4) // 2)
-                cut = 2 if len(q) > limit else 0
-                q = q[:limit]
                 skip = len(prefixes[1].encode())
-                p = tokenise(prefixes[1] + passage)
-                between = [eos, eos] if family == "xlm-r" else [eos]
-                room = max_tokens - len(q) - 2 - len(between)
-                cut += 1 if len(p) > room else 0
-                p = p[:room]
-                first = [bos] + q + between
+                first, p, cut, types = join(
+                    tokenise(prefixes[0] + question),
+                    tokenise(prefixes[1] + passage),
+                    max_tokens, bos, eos, family)
                 ids = first + [x[0] for x in p] + [eos]
-                types = [0] * len(ids)
-                if family == "bert":
-                    types = [0] * len(first) + [1] * (len(p) + 1)
                 x = run(ids, types, base, lora)
                 w, b = heads["reader.span.weight"], heads["reader.span.bias"]
                 start = [dot(h, w[:HIDDEN]) + b[0] for h in x]
@@ -318,16 +324,54 @@ def make(folder, name, seed, tokenise, base, prefixes, max_tokens, bos, eos,
              prefixes, max_tokens, bos, eos, family)
 
 
+def make_rank(folder, name, seed, two, pairs, stored, tokenise, base, prefix,
+              bos, eos, family):
+    rng = random.Random(seed)
+    shapes = {"cls.output.weight": (HIDDEN,), "cls.output.bias": (1,)}
+    if two:
+        shapes.update({"cls.weight": (HIDDEN, HIDDEN), "cls.bias": (HIDDEN,)})
+    stored, head = dict(stored), {}
+    for key, dims in shapes.items():
+        v = [rng.gauss(0, 0.3) for _ in range(math.prod(dims))]
+        kind, store = ref.STORES["F32"]
+        data, head[key] = store(v)
+        stored[key] = (dims, kind, data)
+    pairs = {**pairs, "general.name": ref.text(name),
+             "bert.pooling_type": ref.u32(4)}
+    ref.write_gguf(os.path.join(folder, name + ".gguf"), pairs, stored)
+    with open(os.path.join(folder, name + ".jsonl"), "w", encoding="utf-8") as f:
+        for query in QUESTIONS:
+            for passage in PASSAGES:
+                first, p, _, types = join(tokenise(prefix + query),
+                                          tokenise(passage), POSITIONS, bos,
+                                          eos, family)
+                ids = first + [x[0] for x in p] + [eos]
+                x = ref.hidden(ids, base, types)[0]
+                if two:
+                    w, b = head["cls.weight"], head["cls.bias"]
+                    x = [math.tanh(dot(x, w[i * HIDDEN : (i + 1) * HIDDEN]) + b[i])
+                         for i in range(HIDDEN)]
+                score = dot(x, head["cls.output.weight"])
+                score += head["cls.output.bias"][0]
+                f.write(json.dumps({"query": query, "passage": passage,
+                                    "score": round(score, 6)},
+                                   ensure_ascii=False) + "\n")
+
+
 def main(argv):
     if len(argv) != 2:
         sys.exit("usage: reference_reader.py FOLDER")
     with tempfile.TemporaryDirectory() as unused:
-        table, uni = ref.make_unigram(unused)
-        vocab, word = ref.make_wordpiece(unused)
+        table, uni, uni_pairs, uni_stored = ref.make_unigram(unused)
+        vocab, word, word_pairs, word_stored = ref.make_wordpiece(unused)
     make(argv[1], "tiny-unigram-reader", 11, lambda s: unigram(s, table, 3),
          uni, ("query: ", "of "), POSITIONS, 0, 2, "xlm-r")
     make(argv[1], "tiny-wordpiece-reader", 12, lambda s: wordpiece(s, vocab, 1),
          word, ("", ""), 33, 2, 3, "bert")
+    make_rank(argv[1], "tiny-unigram-rank", 13, False, uni_pairs, uni_stored,
+              lambda s: unigram(s, table, 3), uni, "query: ", 0, 2, "xlm-r")
+    make_rank(argv[1], "tiny-wordpiece-rank", 14, True, word_pairs, word_stored,
+              lambda s: wordpiece(s, vocab, 1), word, "query: ", 2, 3, "bert")
 
 
 if __name__ == "__main__":

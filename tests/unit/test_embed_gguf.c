@@ -283,6 +283,8 @@ static void unsupported_models_are_named(void **state) {
          "nope"},
         {"position_embd.weight", "position_xxxx.weight", RAG_E_UNSUPPORTED,
          "rotary"},
+        {"bert.pooling_type\4\0\0\0\1", "bert.pooling_type\4\0\0\0\3",
+         RAG_E_UNSUPPORTED, "pooling_type 3"},
         {"blk.1.ffn_up.weight", "blk.1.ffn_xx.weight", RAG_E_CORRUPT,
          "blk.1.ffn_up.weight"},
         {"bert.block_count", "bert.block_xxxxx", RAG_E_CORRUPT,
@@ -293,7 +295,7 @@ static void unsupported_models_are_named(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        size_t n = i == 0 ? 12 : strlen(cases[i].from);
+        size_t n = i == 0 ? 12 : i == 2 ? 22 : strlen(cases[i].from);
         rag_gguf *g;
         rag_bert *m;
         rag_error err = {0};
@@ -315,6 +317,35 @@ static void unsupported_models_are_named(void **state) {
     }
 }
 
+/* Architectures whose tensors look alike and mean something else. */
+static void other_architectures_are_refused_by_name(void **state) {
+    static const char *const names[] = {
+        "nomic-bert",   "nomic-bert-moe",
+        "jina-bert-v2", "jina-bert-v3",
+        "modern-bert",  "neo-bert",
+        "eurobert",     "gemma-embedding",
+        "bert2",        "",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        maker m;
+        rag_gguf *g;
+        rag_bert *bert;
+        rag_error err = {0};
+        char quoted[64];
+        head(&m, 0, 1);
+        put_str(&m, "general.architecture");
+        put32(&m, RAG_GGUF_STRING);
+        put_str(&m, names[i]);
+        assert_ok(rag_gguf_open_memory(m.b, m.n, "model", &g, ERR));
+        assert_int_equal(rag_bert_open(g, &bert, &err), RAG_E_UNSUPPORTED);
+        assert_null(bert);
+        (void)snprintf(quoted, sizeof(quoted), "\"%s\"", names[i]);
+        assert_non_null(strstr(err.message, quoted));
+        rag_gguf_close(g);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(types_are_read_as_written),
@@ -324,6 +355,7 @@ int main(void) {
         cmocka_unit_test(hostile_tensors_are_refused),
         cmocka_unit_test(cuts_and_flips_never_crash),
         cmocka_unit_test(unsupported_models_are_named),
+        cmocka_unit_test(other_architectures_are_refused_by_name),
     };
     return cmocka_run_group_tests_name("embed_gguf", tests, NULL, NULL);
 }
