@@ -29,6 +29,7 @@ DEFS := -D_GNU_SOURCE -DRAG_VERSION='"$(VERSION)"' \
         -DRAG_GENERATOR_FILE='"$(GENERATOR_FILE)"' \
         -DRAG_LLAMA_SERVER='"$(LLAMA_PART)-$(LEVEL)/bin/llama-server"' \
         -DRAG_ADAPTER_FILE='"gemma3-270m-ragd.lora.gguf"' \
+        -DRAG_READER_FILE='"e5-small-reader-ko-en.gguf"' \
         -DRAG_CARD_FILE='"gemma3-270m-ragd.card"' \
         -DRAG_DATA_DIR='"$(PREFIX)/share/ragd"' \
         -DRAG_SOURCE_DIR='"$(CURDIR)"'
@@ -204,7 +205,7 @@ install: all
 	    $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man8 \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/user
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(wildcard generate/models/*) $(SHARE)/ragd
+	install -m 644 $(wildcard generate/models/* embed/models/*) $(SHARE)/ragd
 	install -m 644 docs/ragd.conf.example README.md LICENSE CHANGES \
 	    $(SHARE)/doc/ragd
 	install -m 644 man/*.1 $(SHARE)/man/man1

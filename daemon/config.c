@@ -67,6 +67,9 @@ static const key KEYS[] = {
     {"encoder.dim", KEY_INT, AT(encoder_dim), "0", 0, 65536, FIXED},
     {"encoder.threads", KEY_INT, AT(encoder_threads), "0", 0, 1024, FIXED},
 
+    {"reader.model", KEY_PATH, AT(reader), NULL, 0, 0, FIXED},
+    {"reader.passages", KEY_INT, AT(read_passages), "6", 1, 8, LIVE},
+
     {"generator.enabled", KEY_BOOL, AT(generator_on), "yes", 0, 0, FIXED},
     {"generator.program", KEY_PATH, AT(server_program), NULL, 0, 0, FIXED},
     {"generator.model", KEY_PATH, AT(generator), NULL, 0, 0, FIXED},

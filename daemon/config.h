@@ -43,6 +43,10 @@ typedef struct rag_config {
     char *query_prefix, *passage_prefix;
     long encoder_dim;
     long encoder_threads;
+
+    /* [reader] */
+    char *reader; /* adapter that makes the encoder a reader, "" none */
+    long read_passages;
     /* [generator] */
     bool generator_on;
     char *server_program; /* llama-server */

@@ -31,9 +31,14 @@ static int from_place(char **field, rag_place place, rag_error *err) {
     return *field ? 0 : rag_path_place(place, field, err);
 }
 
+/* Where the source tree has files of our own. */
+#define GENERATOR_FILES RAG_SOURCE_DIR "/generate/models"
+#define ENCODER_FILES RAG_SOURCE_DIR "/embed/models"
+
 /* A file of our own: beside the installed program, else in the source tree
  * it was built from, else none. */
-static int from_share(char **field, const char *program_dir, const char *name,
+static int from_share(char **field, const char *program_dir,
+                      const char *source_dir, const char *name,
                       rag_error *err) {
     char *share = NULL, *p = NULL;
     int rc = 0;
@@ -50,7 +55,7 @@ static int from_share(char **field, const char *program_dir, const char *name,
         free(p);
         p = NULL;
     }
-    if ((rc = rag_path_join(RAG_SOURCE_DIR "/generate/models", name, &p, err)))
+    if ((rc = rag_path_join(source_dir, name, &p, err)))
         goto out;
     if (!rag_file_exists(p)) {
         free(p);
@@ -100,12 +105,19 @@ static int check(const rag_config *c, rag_error *err) {
 
 int rag_config_finish(rag_config *c, const char *program_dir, rag_error *err) {
     int rc = 0;
-    bool own_model = c->generator != NULL;
+    bool own_model = c->generator != NULL, own_encoder = c->encoder != NULL;
     if ((rc = from_place(&c->socket, RAG_PLACE_SOCKET, err)) ||
         (rc = from_place(&c->data, RAG_PLACE_DATA, err)) ||
         (rc = from_cache(&c->encoder, RAG_ENCODER_FILE, err)) ||
         (rc = from_cache(&c->server_program, RAG_LLAMA_SERVER, err)) ||
         (rc = from_cache(&c->generator, RAG_GENERATOR_FILE, err)))
+        return rc;
+    /* The reader is an adapter of the default encoder. */
+    if ((own_encoder || *c->encoder_url) && !c->reader &&
+        (rc = rag_str_dup("", &c->reader, err)))
+        return rc;
+    if ((rc = from_share(&c->reader, program_dir, ENCODER_FILES,
+                         RAG_READER_FILE, err)))
         return rc;
     /* Adapter and card belong to the default model: another model, or an
      * endpoint, has its own or none. */
@@ -116,13 +128,15 @@ int rag_config_finish(rag_config *c, const char *program_dir, rag_error *err) {
             return rc;
     }
     bool own_adapter = c->adapter && *c->adapter;
-    if ((rc = from_share(&c->adapter, program_dir, RAG_ADAPTER_FILE, err)))
+    if ((rc = from_share(&c->adapter, program_dir, GENERATOR_FILES,
+                         RAG_ADAPTER_FILE, err)))
         return rc;
     /* Without its adapter the default model does not know the card's form. */
     if (!c->card && (own_adapter || !*c->adapter) &&
         (rc = rag_str_dup("", &c->card, err)))
         return rc;
-    if ((rc = from_share(&c->card, program_dir, RAG_CARD_FILE, err)))
+    if ((rc = from_share(&c->card, program_dir, GENERATOR_FILES, RAG_CARD_FILE,
+                         err)))
         return rc;
     return check(c, err);
 }
@@ -167,6 +181,7 @@ static const struct {
     {"--listen", "server.listen"},
     {"--token-file", "server.token_file"},
     {"--model", "encoder.model"},
+    {"--reader", "reader.model"},
     {"--generator", "generator.model"},
     {"--lora", "generator.adapter"},
     {"--card", "generator.card"},

@@ -30,6 +30,7 @@ struct rag_daemon {
     rag_listeners listeners;
     rag_encoder *encoder;
     rag_encoder_info encoder_info;
+    rag_reader *reader; /* NULL: none */
     rag_serving *store;
     rag_sentences *sentences;
     rag_gate *gate;
@@ -58,6 +59,9 @@ int rag_daemon_check(const rag_config *c, rag_error *err) {
     int rc = 0;
     if (!*c->encoder_url &&
         (rc = need_file(c->encoder, "encoder", "encoder.model", err)))
+        return rc;
+    if (*c->reader &&
+        (rc = need_file(c->reader, "reader", "reader.model", err)))
         return rc;
     if (*c->token_file &&
         (rc = need_file(c->token_file, "token", "server.token_file", err)))
@@ -206,6 +210,14 @@ static int start_encoder(rag_daemon *d, rag_error *err) {
     return rc;
 }
 
+static int start_reader(rag_daemon *d, rag_error *err) {
+    rag_config *c = d->config;
+    rag_encoder_options opt = {.threads = (int)c->encoder_threads};
+    if (!*c->reader || *c->encoder_url)
+        return 0;
+    return rag_reader_open(c->encoder, c->reader, &opt, &d->reader, err);
+}
+
 static int start_store(rag_daemon *d, rag_error *err) {
     rag_serving_options opt = {
         .dir = d->config->data,
@@ -276,11 +288,9 @@ static int start_generator(rag_daemon *d, rag_error *err) {
 static int start_gate(rag_daemon *d, rag_error *err) {
     const char *file = d->config->gate_file;
     if (!*file)
-        return rag_gate_default(&d->gate, err);
-    rag_encoder_info info;
-    rag_encoder_describe(d->encoder, &info);
+        return rag_gate_default(d->reader != NULL, &d->gate, err);
     char *fingerprint = NULL;
-    int rc = rag_gate_name(&info, d->card, &fingerprint, err);
+    int rc = rag_gate_name(d->encoder, d->reader, d->card, &fingerprint, err);
     if (!rc)
         rc = rag_gate_load(file, fingerprint, &d->gate, err);
     free(fingerprint);
@@ -290,6 +300,7 @@ static int start_gate(rag_daemon *d, rag_error *err) {
 static int start_server(rag_daemon *d, rag_error *err) {
     rag_config *c = d->config;
     rag_pipeline_parts parts = {.encoder = d->encoder,
+                                .reader = d->reader,
                                 .store = d->store,
                                 .generator = d->generator,
                                 .card = d->card,
@@ -315,10 +326,10 @@ int rag_daemon_start(rag_config *config, rag_daemon **out, rag_error *err) {
     static const struct {
         const char *name;
         int (*fn)(rag_daemon *, rag_error *);
-    } steps[] = {{"sockets", start_sockets},     {"encoder", start_encoder},
-                 {"store", start_store},         {"desk", start_desk},
-                 {"generator", start_generator}, {"gate", start_gate},
-                 {"server", start_server}};
+    } steps[] = {{"sockets", start_sockets}, {"encoder", start_encoder},
+                 {"reader", start_reader},   {"store", start_store},
+                 {"desk", start_desk},       {"generator", start_generator},
+                 {"gate", start_gate},       {"server", start_server}};
     *out = NULL;
     rag_daemon *d = calloc(1, sizeof *d);
     if (!d)
@@ -368,6 +379,7 @@ void rag_daemon_stop(rag_daemon *d) {
     remove_run_dir(d->run_dir);
     free(d->run_dir);
     rag_serving_close(d->store);
+    rag_reader_close(d->reader);
     rag_encoder_close(d->encoder);
     rag_gate_free(d->gate);
     rag_sentences_close(d->sentences);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "generate/generate.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ static int add(examples *e, const json_t *outcome, rag_error *err) {
     x->answerable = json_is_true(json_object_get(outcome, "answerable"));
     for (size_t i = 0; i < RAG_GATE_FEATURES; i++) {
         const json_t *v = json_object_get(f, rag_gate_feature_names[i]);
-        x->feature[i] = json_number_value(v);
+        x->feature[i] = json_is_number(v) ? json_number_value(v) : NAN;
         x->generated =
             x->generated || (i >= RAG_GATE_FIRST && json_is_number(v));
     }

@@ -32,6 +32,8 @@ int rag_pipeline_open(const rag_pipeline_parts *parts, rag_config *config,
     p->config = rag_config_ref(config);
     p->started_ms = rag_clock_ms();
     rag_encoder_describe(parts->encoder, &p->encoder);
+    if (parts->reader)
+        rag_reader_describe(parts->reader, &p->reader);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -263,10 +265,15 @@ static int step_evidence(rag_asking *a, rag_error *err) {
                                                     .score = h->score};
     }
     rag_similarity similar = {cosines, a};
+    rag_reading_lent reading = {(size_t)a->config->read_passages,
+                                rag_asking_read, a};
     rag_evidence_options opt = {0};
     if (a->p->parts.card)
         rag_card_windows(a->p->parts.card, a->lang, &opt);
-    opt.similar = &similar;
+    if (a->p->parts.reader)
+        opt.reading = &reading;
+    else
+        opt.similar = &similar;
     opt.max_tokens = least(opt.max_tokens, (size_t)a->config->evidence_tokens);
     opt.max_items = least(opt.max_items, (size_t)a->config->evidence_items);
     if (!a->npassages)
@@ -331,7 +338,7 @@ static int run_steps(rag_asking *a, rag_error *err) {
 int rag_pipeline_ask(rag_pipeline *p, const rag_ask *ask, rag_answer *out,
                      rag_error *err) {
     memset(out, 0, sizeof *out);
-    out->ms = (rag_timings){NAN, NAN, NAN, NAN, NAN};
+    out->ms = (rag_timings){NAN, NAN, NAN, NAN, NAN, NAN};
     out->confidence = NAN;
     out->lang = "";
     rag_asking a = {.p = p, .ask = ask, .out = out};

@@ -30,6 +30,7 @@ typedef struct rag_pipeline rag_pipeline;
 /* What it works with; borrowed, must outlive it. */
 typedef struct rag_pipeline_parts {
     rag_encoder *encoder;
+    rag_reader *reader; /* NULL: none */
     rag_serving *store;
     rag_generator *generator; /* NULL: extracts only */
     rag_card *card; /* NULL with generator NULL */
@@ -38,9 +39,10 @@ typedef struct rag_pipeline_parts {
     struct rag_desk *desk; /* daemon/desk.h; NULL: none */
 } rag_pipeline_parts;
 
-/* What a gate is fitted for: encoder and way of asking; free with free(). */
-int rag_gate_name(const rag_encoder_info *encoder, const rag_card *card,
-                  char **out, rag_error *err);
+/* What a gate is fitted for: encoder, reader and way of asking; free with
+ * free(). */
+int rag_gate_name(const rag_encoder *encoder, const rag_reader *reader,
+                  const rag_card *card, char **out, rag_error *err);
 
 int rag_pipeline_open(const rag_pipeline_parts *parts, rag_config *config,
                       rag_pipeline **out, rag_error *err);
@@ -78,7 +80,7 @@ typedef struct rag_choice {
 } rag_choice;
 
 typedef struct rag_timings {
-    double embed, search, first_token, first_text, total; /* NAN: none */
+    double embed, search, read, first_token, first_text, total; /* NAN: none */
 } rag_timings;
 
 #define RAG_WARNINGS_MAX 4

@@ -26,9 +26,19 @@ int rag_asking_contrary(rag_asking *a, const rag_index_hit *hit, bool *contrary,
                             err);
 }
 
+/* With a reading model: the entry whose answer it put first. */
+static int read_entry(rag_asking *a, rag_error *err) {
+    const rag_index_hit *h =
+        &a->found.hits[a->hit_of[a->evidence.items[0].passage]];
+    /* Contrary entries were left out of the passages. */
+    return h->kind == RAG_DOC_FAQ ? rag_asking_quote_entry(a, h, err) : 0;
+}
+
 int rag_asking_entry(rag_asking *a, rag_error *err) {
     if (!a->config->faq)
         return 0;
+    if (a->evidence.read && a->evidence.n)
+        return read_entry(a, err);
     for (size_t i = 0; i < a->found.n; i++) {
         const rag_index_hit *h = &a->found.hits[i];
         bool contrary = false;

@@ -27,11 +27,16 @@ static void signals_of(const rag_index_result *r, rag_gate_signals *out) {
     out->lexical_top = r->best_bm25;
 }
 
-int rag_gate_name(const rag_encoder_info *encoder, const rag_card *card,
-                  char **out, rag_error *err) {
+int rag_gate_name(const rag_encoder *encoder, const rag_reader *reader,
+                  const rag_card *card, char **out, rag_error *err) {
+    rag_encoder_info e;
+    rag_reader_info r = {.fingerprint = "none"};
     rag_buf b;
     rag_buf_init(&b, 0);
-    int rc = rag_buf_printf(&b, err, "%s/%s", encoder->fingerprint,
+    rag_encoder_describe(encoder, &e);
+    if (reader)
+        rag_reader_describe(reader, &r);
+    int rc = rag_buf_printf(&b, err, "%s/%s/%s", e.fingerprint, r.fingerprint,
                             card ? rag_card_name(card) : "none");
     if (!rc)
         rc = rag_buf_steal(&b, out, NULL, err);

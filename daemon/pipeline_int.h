@@ -14,6 +14,7 @@
 struct rag_pipeline {
     rag_pipeline_parts parts;
     rag_encoder_info encoder;
+    rag_reader_info reader; /* when parts has one */
     double started_ms;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t turn;
@@ -76,6 +77,10 @@ bool rag_asking_cancelled(const rag_asking *a);
  */
 int rag_asking_judge(rag_asking *a, double refusal_logprob,
                      const rag_grounding *grounding, rag_error *err);
+
+/* pipeline_read.c: a rag_reading_lent's read; user is the rag_asking. */
+int rag_asking_read(void *user, const rag_passage *passages, size_t n,
+                    rag_read *out, rag_error *err);
 
 /* pipeline_entry.c: an entry that was found answers; done when it did. */
 int rag_asking_entry(rag_asking *a, rag_error *err);

@@ -54,9 +54,10 @@ int rag_answer_json(const rag_answer *a, json_t **out, rag_error *err) {
     for (size_t i = 0; i < a->nwarnings; i++)
         json_array_append_new(warnings, json_string(a->warnings[i]));
     json_t *times =
-        json_pack("{so so so so so}", "embed", ms(a->ms.embed), "search",
-                  ms(a->ms.search), "first_token", ms(a->ms.first_token),
-                  "first_text", ms(a->ms.first_text), "total", ms(a->ms.total));
+        json_pack("{so so so so so so}", "embed", ms(a->ms.embed), "search",
+                  ms(a->ms.search), "read", ms(a->ms.read), "first_token",
+                  ms(a->ms.first_token), "first_text", ms(a->ms.first_text),
+                  "total", ms(a->ms.total));
     json_t *v = json_pack(
         "{so ss ss ss so so so so so so so so}", "id",
         string_or_null(*a->id ? a->id : NULL), "question",
@@ -201,9 +202,14 @@ int rag_pipeline_status(rag_pipeline *p, json_t **out, bool *ready,
         "encoder", encoder, "generator", generator, "load", "generating",
         (int)load.generating, "waiting", (int)load.waiting);
     char *gate = NULL;
+    if (v && p->parts.reader)
+        json_object_set_new(v, "reader",
+                            json_pack("{ss ss}", "model", p->reader.name,
+                                      "fingerprint", p->reader.fingerprint));
     if (v)
         json_object_set_new(v, "desk", rag_desk_status(p->parts.desk));
-    if (v && !rag_gate_name(&p->encoder, p->parts.card, &gate, err))
+    if (v && !rag_gate_name(p->parts.encoder, p->parts.reader, p->parts.card,
+                            &gate, err))
         json_object_set_new(v, "gate", json_pack("{ss}", "fingerprint", gate));
     free(gate);
     *ready = ok;

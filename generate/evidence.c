@@ -544,7 +544,8 @@ static bool announces(const passage_view *v, size_t i) {
 }
 
 static int value_all(const query *q, const passage_view *views, size_t n,
-                     sentence *all, size_t total, const rag_similarity *similar,
+                     sentence *all, size_t total, const rag_passage *passages,
+                     const rag_evidence_options *opt, rag_evidence *out,
                      rag_error *err) {
     rag_ranked *r = calloc(total ? total : 1, sizeof *r);
     size_t k = 0;
@@ -561,7 +562,9 @@ static int value_all(const query *q, const passage_view *views, size_t n,
                                   .words = worth(q, s->mask) +
                                            (s->number ? q->number : 0)};
         }
-    int rc = rag_evidence_rank(similar, r, k, err);
+    int rc = opt->reading
+                 ? rag_evidence_read(opt->reading, passages, n, r, k, out, err)
+                 : rag_evidence_rank(opt->similar, r, k, err);
     for (size_t i = 0; i < n && !rc; i++)
         for (size_t j = 0; j < views[i].n; j++)
             if (announces(&views[i], j))
@@ -602,14 +605,14 @@ int rag_evidence_select(const char *question, const rag_passage *passages,
     if (!rc) {
         weigh(&q, all, total);
         out->unknown_code = unknown_code(&q, views, used);
-        rc = value_all(&q, views, used, all, total, opt->similar, err);
+        rc = value_all(&q, views, used, all, total, passages, opt, out, err);
     }
     if (!rc) {
         size_t nparts = part(views, used, parts, EVIDENCE_PARTS_MAX);
         qsort(parts, nparts, sizeof parts[0],
-              opt->similar ? by_best : by_score);
+              opt->similar || opt->reading ? by_best : by_score);
         rc = choose(&q, passages, parts, nparts, opt, out, err);
-        out->ranked = opt->similar != NULL;
+        out->ranked = opt->similar || opt->reading;
         out->dropped += n - used;
     }
     free(all);

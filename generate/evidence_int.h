@@ -18,4 +18,18 @@ typedef struct rag_ranked {
 int rag_evidence_rank(const rag_similarity *similar, rag_ranked *s, size_t n,
                       rag_error *err);
 
+/*
+ * The same by what a reading model finds in the passages, which come best
+ * first; s holds their sentences in order. Fills out's read, answers, span,
+ * next, and of the best answer its place in the document. evidence_read.c.
+ */
+int rag_evidence_read(const rag_reading_lent *reading,
+                      const rag_passage *passages, size_t npassages,
+                      rag_ranked *s, size_t n, rag_evidence *out,
+                      rag_error *err);
+/* Mean and spread of n values taken by get; a spread of 0 becomes 1. */
+void rag_ranked_spread(const rag_ranked *s, size_t n,
+                       double (*get)(const rag_ranked *), double *mean,
+                       double *sd);
+
 #endif

@@ -25,10 +25,9 @@
 /* What a sentence that was not read by the encoder is worth. */
 #define UNREAD -4.0
 
-/* Mean and spread of n values taken by get; a spread of 0 becomes 1. */
-static void spread(const rag_ranked *s, size_t n,
-                   double (*get)(const rag_ranked *), double *mean,
-                   double *sd) {
+void rag_ranked_spread(const rag_ranked *s, size_t n,
+                       double (*get)(const rag_ranked *), double *mean,
+                       double *sd) {
     double sum = 0, square = 0;
     for (size_t i = 0; i < n; i++)
         sum += get(&s[i]);
@@ -107,8 +106,8 @@ int rag_evidence_rank(const rag_similarity *similar, rag_ranked *s, size_t n,
             s[i].value = s[i].words;
         return 0;
     }
-    spread(s, n, words, &wm, &ws);
-    spread(s, n, passage, &pm, &ps);
+    rag_ranked_spread(s, n, words, &wm, &ws);
+    rag_ranked_spread(s, n, passage, &pm, &ps);
     candidate *pick = calloc(n, sizeof *pick);
     rag_ranked *read = calloc(RAG_SIMILAR_MAX, sizeof *read);
     int rc = 0;
@@ -128,9 +127,9 @@ int rag_evidence_rank(const rag_similarity *similar, rag_ranked *s, size_t n,
     for (size_t i = 0; i < picked; i++)
         read[i] = s[pick[i].index];
     double mm, ms;
-    spread(read, picked, words, &wm, &ws);
-    spread(read, picked, passage, &pm, &ps);
-    spread(read, picked, meaning, &mm, &ms);
+    rag_ranked_spread(read, picked, words, &wm, &ws);
+    rag_ranked_spread(read, picked, passage, &pm, &ps);
+    rag_ranked_spread(read, picked, meaning, &mm, &ms);
     for (size_t i = 0; i < n; i++)
         s[i].value = UNREAD;
     for (size_t i = 0; i < picked; i++) {

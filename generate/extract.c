@@ -24,6 +24,7 @@
 #define EXTRACT_QUOTE_CHARS 600
 /* A second sentence is quoted when its value is this near to the best's. */
 #define EXTRACT_SECOND_GAP 0.7
+#define EXTRACT_SECOND_READ 1.0 /* by a reading model: log-odds */
 
 typedef struct wish {
     const rag_ground_ctx *c;
@@ -227,12 +228,50 @@ static size_t focus_of(const rag_ground_ctx *c, size_t item) {
     return c->n;
 }
 
+/* The source that holds byte at of the first item; c->n when none does. */
+static size_t source_at(const rag_ground_ctx *c, size_t at) {
+    for (size_t i = 0; i < c->n; i++)
+        if (c->source[i].item == 0 && c->source[i].start <= at &&
+            at < c->source[i].end)
+            return i;
+    return c->n;
+}
+
+/* The one or two sentences that hold what the reading model found; false
+ * when there is no such place. */
+static bool answer_place(const rag_ground_ctx *c, size_t *first,
+                         size_t *count) {
+    const rag_evidence *ev = c->ev;
+    if (!ev->read || !ev->n || ev->answer_end <= ev->answer_start)
+        return false;
+    size_t a = source_at(c, ev->answer_start);
+    size_t b = source_at(c, ev->answer_end - 1);
+    if (a >= c->n || b >= c->n || b > a + 1 || !short_enough(c, a, b - a + 1))
+        return false;
+    *first = a;
+    *count = b - a + 1;
+    return true;
+}
+
+/* The bare span that was found in the sentences [first, first + count). */
+static int bare_span(const rag_ground_ctx *c, size_t first, size_t count,
+                     rag_grounding *out, rag_error *err) {
+    const rag_source *a = &c->source[first], *b = &c->source[first + count - 1];
+    const rag_evidence *ev = c->ev;
+    size_t start = ev->answer_start, end = ev->answer_end;
+    if (start < a->start || end > b->end || end <= start)
+        return 0;
+    return rag_str_dup_n(a->text + (start - a->start), end - start,
+                         &out->shortest, err);
+}
+
 /* The best sentence of the item ranked second, when it is nearly as good and
  * in the same language; c->n otherwise. */
 static size_t second_of(const rag_ground_ctx *c, size_t first) {
     const rag_evidence *ev = c->ev;
+    double gap = ev->read ? EXTRACT_SECOND_READ : EXTRACT_SECOND_GAP;
     if (!ev->ranked || ev->n < 2 ||
-        ev->items[1].value < ev->items[0].value - EXTRACT_SECOND_GAP)
+        ev->items[1].value < ev->items[0].value - gap)
         return c->n;
     size_t i = focus_of(c, 1);
     const rag_source *a = &c->source[first];
@@ -283,9 +322,13 @@ int rag_ground_extract(const char *question, const char *lang,
     if (best < c.n &&
         (foreign || focus < c.n || best_cover >= EXTRACT_COVERAGE_MIN)) {
         size_t first, count;
-        widen(w, best, &first, &count);
+        bool placed = answer_place(&c, &first, &count);
+        if (!placed)
+            widen(w, best, &first, &count);
         rc = write_extract(&c, lang, first, count,
                            focus < c.n ? second_of(&c, first) : c.n, out, err);
+        if (!rc && placed)
+            rc = bare_span(&c, first, count, out, err);
     }
 out:
     free(w);

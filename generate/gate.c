@@ -31,11 +31,14 @@
 
 enum { N = RAG_GATE_FEATURES };
 
+/* Places in the list below. */
+enum { RAG_GATE_READ_FIRST = 13, RAG_GATE_REFUSAL = 16 };
+
 const char *const rag_gate_feature_names[RAG_GATE_FEATURES] = {
-    "fused_top",   "fused_margin", "vector_top", "vector_margin",
-    "lexical_top", "agree",        "cover_all",  "cover_best",
-    "cover_names", "type_there",   "words",      "korean",
-    "sentence",    "refusal",      "grounded",   "quote_cover"};
+    "fused_top",   "fused_margin", "vector_top", "vector_margin", "lexical_top",
+    "agree",       "cover_all",    "cover_best", "cover_names",   "type_there",
+    "words",       "korean",       "sentence",   "read_answers",  "read_span",
+    "read_margin", "refusal",      "grounded",   "quote_cover"};
 
 typedef struct step {
     double mean[N], scale[N], weight[N], bias;
@@ -48,6 +51,12 @@ struct rag_gate {
     step step[2];
     char *fingerprint;
 };
+
+/* Not every installation measures these: without a reading model, with an
+ * endpoint that does not tell its probabilities. */
+static bool optional(int feature) {
+    return feature >= RAG_GATE_READ_FIRST && feature <= RAG_GATE_REFUSAL;
+}
 
 static int features_of(int which) {
     return which == 0 ? RAG_GATE_FIRST : N;
@@ -192,16 +201,19 @@ int rag_gate_measure(const char *question, const rag_gate_signals *signals,
     out[11] = c.question.korean;
     for (size_t i = 0; i < ev->n; i++)
         out[12] = fmax(out[12], ev->items[i].cosine);
+    out[RAG_GATE_READ_FIRST] = ev->read ? ev->answers : NAN;
+    out[RAG_GATE_READ_FIRST + 1] = ev->read ? ev->span : NAN;
+    out[RAG_GATE_READ_FIRST + 2] = ev->read ? ev->next : NAN;
     if (!isnan(refusal_logprob)) {
         /* As log odds, kept in bounds. */
         double p = exp(fmin(refusal_logprob, 0));
         p = fmin(fmax(p, 1e-5), 1 - 1e-5);
-        out[13] = log(p / (1 - p));
+        out[RAG_GATE_REFUSAL] = log(p / (1 - p));
     } else if (grounding) {
-        out[13] = NAN; /* this endpoint does not tell */
+        out[RAG_GATE_REFUSAL] = NAN; /* this endpoint does not tell */
     }
-    out[14] = grounding && grounding->verdict == RAG_GROUND_OK;
-    out[15] = quote_share(&c, w, grounding);
+    out[17] = grounding && grounding->verdict == RAG_GROUND_OK;
+    out[18] = quote_share(&c, w, grounding);
     free(w);
     rag_ground_ctx_free(&c);
     return 0;
@@ -257,6 +269,8 @@ static void standardise(const rag_gate_example *ex, size_t n, int fold, int nf,
         for (size_t i = 0; i < n; i++) {
             if (fold >= 0 && (int)(i % GATE_FOLDS) == fold)
                 continue;
+            if (isnan(ex[i].feature[j]))
+                continue; /* not measured */
             sum += ex[i].feature[j];
             sq += ex[i].feature[j] * ex[i].feature[j];
             count++;
@@ -280,7 +294,9 @@ static bool fit_step(const rag_gate_example *ex, size_t n, int fold, int nf,
                 continue;
             double z = w[nf];
             for (int j = 0; j < nf; j++) {
-                x[j] = (ex[i].feature[j] - s->mean[j]) / s->scale[j];
+                x[j] = isnan(ex[i].feature[j])
+                           ? 0
+                           : (ex[i].feature[j] - s->mean[j]) / s->scale[j];
                 z += w[j] * x[j];
             }
             x[nf] = 1;
@@ -445,7 +461,8 @@ int rag_gate_fit(const rag_gate_example *examples, size_t n,
     for (size_t i = 0; i < n; i++) {
         good += examples[i].answerable;
         for (int j = 0; j < N; j++)
-            if (!isfinite(examples[i].feature[j]))
+            if (!isfinite(examples[i].feature[j]) &&
+                !(isnan(examples[i].feature[j]) && optional(j)))
                 return rag_error_set(err, RAG_E_DATA,
                                      "example %zu: %s is not a number", i + 1,
                                      rag_gate_feature_names[j]);
@@ -657,7 +674,7 @@ int rag_gate_load(const char *path, const char *fingerprint, rag_gate **out,
     return rc;
 }
 
-int rag_gate_default(rag_gate **out, rag_error *err) {
-    return parse_gate(rag_gate_default_json, strlen(rag_gate_default_json),
-                      "the built-in gate", NULL, out, err);
+int rag_gate_default(bool read, rag_gate **out, rag_error *err) {
+    const char *s = read ? rag_gate_read_json : rag_gate_default_json;
+    return parse_gate(s, strlen(s), "the built-in gate", NULL, out, err);
 }

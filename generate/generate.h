@@ -55,6 +55,13 @@ typedef struct rag_evidence {
     bool ranked; /* by meaning too: the first item's focus is the best */
     size_t tokens; /* of all items */
     size_t dropped; /* passages that gave nothing for want of budget */
+    /* What a reading model made of it; read is false without one. */
+    bool read;
+    double answers; /* log-odds that the best passage answers */
+    double span; /* of its best span, against there being none */
+    double next; /* by how much the next best passage is behind */
+    size_t answer_start, answer_end; /* bytes of the document of the first
+                                      * item: the span; both 0: none */
 } rag_evidence;
 
 #define RAG_SIMILAR_MAX 40 /* sentences read by an encoder for one question */
@@ -66,18 +73,42 @@ typedef struct rag_similarity {
     void *user;
 } rag_similarity;
 
+#define RAG_READ_MAX 8 /* passages read by a reading model for one question */
+#define RAG_READ_SPANS 8 /* answers it may find in one */
+
+/* What a reading model finds in one passage. */
+typedef struct rag_read {
+    double answers; /* log-odds that the passage answers */
+    size_t n;
+    struct {
+        size_t start, end; /* bytes of the passage's text */
+        double score; /* log-odds against there being no answer */
+    } span[RAG_READ_SPANS]; /* best first */
+} rag_read;
+
+/* A reading model lent for one call: reads the first n passages. */
+typedef struct rag_reading_lent {
+    size_t max; /* passages it is asked to read; at most RAG_READ_MAX */
+    int (*read)(void *user, const rag_passage *passages, size_t n,
+                rag_read *out, rag_error *err);
+    void *user;
+} rag_reading_lent;
+
 typedef struct rag_evidence_options {
     size_t max_tokens; /* 0: 300 */
     size_t max_items; /* 0: 3; at most RAG_EVIDENCE_MAX */
     size_t max_chars_ko, max_chars_en; /* a window; 0: 260 and 420 */
     const rag_similarity *similar; /* NULL: words alone */
+    /* Not NULL: its word counts most, and similar is not asked. The passages
+     * must come best first. */
+    const rag_reading_lent *reading;
 } rag_evidence_options;
 
 /*
  * Chooses from each passage the run of whole sentences that speaks most to
  * the question (overlap of content terms weighted by rarity among the
- * passages, numbers and names; with `similar` also nearness of meaning), the
- * best first. Items point into the passages' text. Thread-safe.
+ * passages, numbers and names; with `similar` also nearness of meaning; with
+ * `reading` what that finds to be the answer), the best first. Items point into the passages' text. Thread-safe.
  */
 int rag_evidence_select(const char *question, const rag_passage *passages,
                         size_t n, const rag_evidence_options *opt,
@@ -290,8 +321,8 @@ void rag_ground_stream_close(rag_ground_stream *g);
  * itself said. Fitted on labelled questions by rag_gate_fit, kept in a small
  * JSON file with the fingerprint of index and models.
  */
-#define RAG_GATE_FEATURES 16
-#define RAG_GATE_FIRST 13 /* features of the first step */
+#define RAG_GATE_FEATURES 19
+#define RAG_GATE_FIRST 16 /* features of the first step */
 /* Name of a feature, as in the file. */
 extern const char *const rag_gate_feature_names[RAG_GATE_FEATURES];
 
@@ -305,8 +336,9 @@ typedef struct rag_gate_signals {
 
 /*
  * The features of one question. refusal_logprob (NAN) and grounding (NULL)
- * are known after generation only; a model that does not tell its
- * probabilities leaves `refusal` NAN, which counts for nothing. Thread-safe.
+ * are known after generation only. What was not measured (a model that does
+ * not tell its probabilities, no reading model) is NAN, which counts for
+ * nothing. Thread-safe.
  */
 int rag_gate_measure(const char *question, const rag_gate_signals *signals,
                      const rag_evidence *ev, const rag_passage *passages,
@@ -337,9 +369,9 @@ typedef struct rag_gate_report { /* by five-fold cross-validation */
 int rag_gate_fit(const rag_gate_example *examples, size_t n,
                  const char *fingerprint, rag_gate **out,
                  rag_gate_report *report, rag_error *err);
-/* The gate that is used until one is fitted: coverage and refusal
- * probability with the default generator, no retrieval scores. */
-int rag_gate_default(rag_gate **out, rag_error *err);
+/* The gate that is used until one is fitted, with the default models; read:
+ * where the reading model is at work. */
+int rag_gate_default(bool read, rag_gate **out, rag_error *err);
 int rag_gate_save(const rag_gate *g, const char *path, rag_error *err);
 /* RAG_E_MISMATCH when it was fitted with other index or models; fingerprint
  * NULL skips that check. */

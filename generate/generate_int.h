@@ -87,8 +87,9 @@ bool rag_prompt_invisible(uint32_t cp);
  */
 bool rag_inject_suspect(const char *s, size_t n);
 
-/* The built-in gate, as its file would be. */
-extern const char rag_gate_default_json[];
+/* The built-in gates, as their files would be: without and with a reading
+ * model. */
+extern const char rag_gate_default_json[], rag_gate_read_json[];
 
 /* A number, date, amount or the like is asked for (folded question). */
 bool rag_asks_number(const char *question);
