@@ -5,7 +5,9 @@
  * A chunk can have several vectors: its own, one for each question of a FAQ,
  * one for each part (sentence). Those that only the words found have no
  * cosine yet, and an approximate search need not give all of a chunk's
- * vectors, so all are computed here, one call a segment. Any thread.
+ * vectors, so all are computed here, one call a segment. Where the index has
+ * compressed vectors or leaves those of parts out, the store's are used. Any
+ * thread.
  */
 #include "index/search_int.h"
 
@@ -52,19 +54,71 @@ static int make_batch(const rag_search *s, int which, const float *q,
                : 0;
 }
 
+/* ---- vectors of the store --------------------------------------------------- */
+
+typedef struct best {
+    const float *q;
+    size_t dim;
+    int64_t chunk;
+    double score; /* the largest so far; -2: none */
+} best;
+
+static int take_best(void *user, const rag_vec_raw *v) {
+    best *b = user;
+    float sum = 0;
+
+    if (v->chunk != b->chunk)
+        return 0;
+    for (size_t i = 0; i < b->dim; i++)
+        sum += b->q[i] * rag_half_to(v->half[i]);
+    if ((double)sum > b->score)
+        b->score = (double)sum;
+    return 0;
+}
+
+/* The best cosine of vectors [from, to) of a chunk; -2 when there are none. */
+static int stored_cosine(const rag_search *s, const float *q, int64_t chunk,
+                         int64_t from, int64_t to, double *out,
+                         rag_error *err) {
+    const rag_store_meta *m = &s->g->meta;
+    best b = {q, (size_t)m->dim, chunk, -2};
+    int rc = rag_store_vector_range(s->store, from, to, m, take_best, &b, err);
+
+    *out = b.score;
+    return rc;
+}
+
+/* Exact scores instead of those of a compressed index. */
+static int correct(const rag_search *s, int which, const float *q, batch *b,
+                   rag_error *err) {
+    const rag_segment *seg = segment_of(s, which);
+    int rc = 0;
+
+    for (size_t i = 0; i < b->n && rc == 0; i++) {
+        const rag_vec_row *v = &seg->vecs[b->positions[i]];
+        double score;
+
+        rc = stored_cosine(s, q, seg->chunks[v->chunk].id, v->id, v->id + 1,
+                           &score, err);
+        if (score > -2)
+            b->scores[i] = (float)score;
+    }
+    return rc;
+}
+
 static void free_batch(batch *b) {
     free(b->positions);
     free(b->scores);
 }
 
 /* A chunk's cosine: its own (or its best question's), mixed with its best
- * part's. */
+ * part's; part is that of parts that are only in the store, or -2. */
 static void mix(rag_search *s, rag_candidate *c, const rag_segment *seg,
-                const float *scores) {
+                const float *scores, double part) {
     uint32_t from = seg->vec_start[c->at], to = seg->vec_start[c->at + 1];
-    double whole = -2, part = -2, share = s->tuning->sentence;
+    double whole = -2, share = s->tuning->sentence;
 
-    c->has_vector = to > from;
+    c->fine |= part > -2;
     for (uint32_t j = from; j < to; j++) {
         const rag_vec_row *v = &seg->vecs[seg->vec_list[j]];
         double score = scores[j - from];
@@ -77,6 +131,7 @@ static void mix(rag_search *s, rag_candidate *c, const rag_segment *seg,
             c->question = v->role == RAG_VECTOR_QUESTION ? v->ord : -1;
         }
     }
+    c->has_vector = whole > -2 || part > -2;
     if (!c->has_vector)
         return;
     c->vector = whole == -2  ? part
@@ -86,26 +141,39 @@ static void mix(rag_search *s, rag_candidate *c, const rag_segment *seg,
         s->best_cosine = c->vector;
 }
 
-int rag_search_cosines(rag_search *s, rag_error *err) {
-    int rc = 0;
+static int segment_cosines(rag_search *s, int which, rag_error *err) {
+    const rag_segment *seg = segment_of(s, which);
+    const float *q = s->query->vector;
+    size_t at = 0;
+    batch b;
+    int rc = make_batch(s, which, q, false, &b, err);
 
-    for (int which = 0; which < 2 && rc == 0; which++) {
-        const rag_segment *seg = segment_of(s, which);
-        size_t at = 0;
-        batch b;
+    if (rc == 0 && !rag_ann_exact(seg->ann))
+        rc = correct(s, which, q, &b, err);
+    for (size_t i = 0; i < s->n && rc == 0 && seg->ann; i++) {
+        rag_candidate *c = &s->c[i];
+        double part = -2;
 
-        rc = make_batch(s, which, s->query->vector, false, &b, err);
-        for (size_t i = 0; i < s->n && rc == 0 && seg->ann; i++) {
-            rag_candidate *c = &s->c[i];
+        if (c->segment != which)
+            continue;
+        if (seg->parts && seg->parts[c->at].n > 0) {
+            const rag_part_row *p = &seg->parts[c->at];
 
-            if (c->segment != which)
-                continue;
-            mix(s, c, seg, b.scores + at);
-            at += seg->vec_start[c->at + 1] - seg->vec_start[c->at];
+            rc = stored_cosine(s, q, c->id, p->first, p->first + p->n, &part,
+                               err);
         }
-        free_batch(&b);
+        if (rc == 0)
+            mix(s, c, seg, b.scores + at, part);
+        at += seg->vec_start[c->at + 1] - seg->vec_start[c->at];
     }
+    free_batch(&b);
     return rc;
+}
+
+int rag_search_cosines(rag_search *s, rag_error *err) {
+    int rc = segment_cosines(s, 0, err);
+
+    return rc == 0 ? segment_cosines(s, 1, err) : rc;
 }
 
 /* The best document's vector; *v is owned, NULL when it has none. */

@@ -11,6 +11,7 @@
  * in a row to search.c, which scores (BM25 over columns, our weights). State
  * belongs to the connection, so to one thread.
  */
+#include "index/posting.h"
 #include "index/store_int.h"
 
 #include <stdlib.h>
@@ -168,7 +169,7 @@ static void give_all(void *user, int64_t chunk, const uint16_t *tf) {
 }
 
 int rag_fts_match(rag_store *s, const rag_query_term *terms, size_t n,
-                  rag_match_fn fn, void *user, rag_error *err) {
+                  int64_t after, rag_match_fn fn, void *user, rag_error *err) {
     spread all = {terms, n, fn, user, NULL};
     match m = {give_all, &all, NULL, 0};
     rag_buf expression;
@@ -187,12 +188,16 @@ int rag_fts_match(rag_store *s, const rag_query_term *terms, size_t n,
         goto out;
     }
     rc = rag_store_prepare(
-        s, "SELECT rag_match(fts, ?2) FROM fts WHERE fts MATCH ?1", &st, err);
+        s,
+        "SELECT rag_match(fts, ?2) FROM fts WHERE fts MATCH ?1"
+        " AND rowid > ?3",
+        &st, err);
     if (rc != 0)
         goto out;
     sqlite3_bind_text64(st, 1, rag_buf_str(&expression), expression.len,
                         SQLITE_STATIC, SQLITE_UTF8);
     sqlite3_bind_pointer(st, 2, &m, "rag_match", NULL);
+    sqlite3_bind_int64(st, 3, after);
     while (rc == 0 && row)
         rc = rag_store_row(s, st, "searching terms", &row, err);
     sqlite3_reset(st);
@@ -204,13 +209,20 @@ out:
     return rc;
 }
 
+void rag_fts_lexicon(rag_store *s, const rag_postings *p) {
+    s->lexicon = p;
+}
+
 int rag_fts_df(rag_store *s, const char *token, size_t len, size_t *df,
                rag_error *err) {
     sqlite3_stmt *st;
     bool row;
-    int rc = rag_store_prepare(s, "SELECT doc FROM temp.vocab WHERE term = ?1",
-                               &st, err);
+    int rc;
 
+    if (s->lexicon)
+        return rag_postings_df(s->lexicon, token, len, NULL, df, err);
+    rc = rag_store_prepare(s, "SELECT doc FROM temp.vocab WHERE term = ?1", &st,
+                           err);
     *df = 0;
     if (rc != 0)
         return rc;
@@ -294,6 +306,9 @@ int rag_fts_range(rag_store *s, const char *from, size_t from_len,
 
     if (to_len == 0 || to_len >= sizeof(after))
         return 0;
+    if (s->lexicon)
+        return rag_postings_range(s->lexicon, from, from_len, to, to_len, fn,
+                                  user, err);
     memcpy(after, to, to_len);
     /* The next string that does not begin so; tokens are UTF-8, so that the
      * last byte is never 0xff. */
@@ -324,6 +339,37 @@ int rag_fts_range(rag_store *s, const char *from, size_t from_len,
 int rag_fts_prefix(rag_store *s, const char *prefix, size_t len,
                    rag_token_fn fn, void *user, rag_error *err) {
     return rag_fts_range(s, prefix, len, prefix, len, fn, user, err);
+}
+
+/* ---- everything ------------------------------------------------------------------ */
+
+int rag_fts_instances(rag_store *s, rag_instance_fn fn, void *user,
+                      rag_error *err) {
+    static const char *const columns[RAG_COLS] = {"title", "heading",
+                                                  "question", "body"};
+    sqlite3_stmt *st = NULL;
+    bool row = true;
+    int rc = rag_store_prepare(s, "SELECT term, doc, col FROM temp.instances",
+                               &st, err);
+
+    while (rc == 0) {
+        const char *term, *column;
+        int col = 0;
+
+        rc = rag_store_row(s, st, "listing occurrences", &row, err);
+        if (rc != 0 || !row)
+            break;
+        term = (const char *)sqlite3_column_text(st, 0);
+        column = (const char *)sqlite3_column_text(st, 2);
+        while (column && col < RAG_COLS && strcmp(column, columns[col]) != 0)
+            col++;
+        if (term && column && col < RAG_COLS)
+            rc = fn(user, term, (size_t)sqlite3_column_bytes(st, 0),
+                    sqlite3_column_int64(st, 1), col);
+    }
+    if (st)
+        sqlite3_reset(st);
+    return rc;
 }
 
 /* ---- registration ----------------------------------------------------------------- */

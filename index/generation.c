@@ -11,6 +11,7 @@
  *  3. a chunk is in one segment only.
  */
 #include "index/generation_int.h"
+#include "index/posting.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -142,6 +143,8 @@ void rag_segment_release(rag_segment *s) {
     free(s->vecs);
     free(s->vec_start);
     free(s->vec_list);
+    free(s->parts);
+    rag_postings_close(s->postings);
     free(s->floats);
     free(s);
 }
@@ -152,8 +155,13 @@ void rag_generation_release(rag_generation *g) {
     rag_segment_release(g->base);
     rag_segment_release(g->tail);
     free(g->docs);
-    free(g->live[0]);
-    free(g->live[1]);
+    for (int i = 0; i < 2; i++) {
+        free(g->live[i]);
+        free(g->rows[i]);
+    }
+    for (int i = 0; i < RAG_INDEX_FILTERS_MAX; i++)
+        rag_filter_release(g->filters[i]);
+    pthread_mutex_destroy(&g->lock);
     free(g);
 }
 
@@ -168,8 +176,10 @@ rag_segment *rag_segment_new(void) {
 rag_generation *rag_generation_new(void) {
     rag_generation *g = calloc(1, sizeof(*g));
 
-    if (g)
+    if (g) {
         g->refs = 1;
+        pthread_mutex_init(&g->lock, NULL);
+    }
     return g;
 }
 
@@ -338,6 +348,11 @@ static int add_chunk(void *user, const rag_chunk_raw *k) {
     return 0;
 }
 
+static void to_floats(const rag_vec_raw *v, size_t dim, float *out) {
+    for (size_t i = 0; i < dim; i++)
+        out[i] = rag_half_to(v->half[i]);
+}
+
 static int add_vector(void *user, const rag_vec_raw *v) {
     collector *c = user;
     rag_segment *s = c->seg;
@@ -361,28 +376,39 @@ static int add_vector(void *user, const rag_vec_raw *v) {
     row->chunk = (uint32_t)position;
     row->role = (uint8_t)v->role;
     row->ord = (uint16_t)v->ord;
-    for (size_t i = 0; i < dim; i++)
-        c->floats[s->nvecs * dim + i] = rag_half_to(v->half[i]);
+    to_floats(v, dim, c->floats + s->nvecs * dim);
     s->nvecs++;
     return 0;
 }
 
 /* ---- what follows from the rows ------------------------------------------------------ */
 
+static void set_bit(uint8_t *bits, size_t i) {
+    bits[i / 8] |= (uint8_t)(1u << (i % 8));
+}
+
 static int set_live(rag_generation *g, int which, const rag_segment *s,
                     rag_error *err) {
-    uint8_t *bits = calloc(s->nvecs / 8 + 1, 1);
+    uint8_t *rows = calloc(s->nchunks / 8 + 1, 1);
+    uint8_t *live = calloc(s->nvecs / 8 + 1, 1);
 
-    if (bits == NULL)
+    g->rows[which] = rows;
+    g->live[which] = live;
+    if (rows == NULL || live == NULL)
         return no_memory(err);
-    g->live_vecs[which] = 0;
-    for (size_t i = 0; i < s->nvecs; i++)
-        if (!g->docs[s->chunks[s->vecs[i].chunk].doc].dead) {
-            bits[i / 8] |= (uint8_t)(1u << (i % 8));
+    for (size_t i = 0; i < s->nchunks; i++)
+        if (!g->docs[s->chunks[i].doc].dead) {
+            set_bit(rows, i);
+            g->live_rows[which]++;
+        }
+    for (size_t i = 0; i < s->nvecs; i++) {
+        size_t row = s->vecs[i].chunk;
+
+        if (rows[row / 8] >> row % 8 & 1) {
+            set_bit(live, i);
             g->live_vecs[which]++;
         }
-    free(g->live[which]);
-    g->live[which] = bits;
+    }
     return 0;
 }
 
@@ -434,13 +460,121 @@ int rag_generation_finish(rag_generation *g, rag_error *err) {
     return rc;
 }
 
-static rag_ann_kind kind_for(size_t n) {
-    return n <= RAG_INDEX_FLAT_MAX ? RAG_ANN_FLAT : RAG_ANN_IVF;
+/* ---- the base ------------------------------------------------------------------------ */
+
+#define BATCH 1024 /* vectors given to the index together */
+
+typedef struct bulk {
+    collector *c;
+    rag_ann_builder *ann;
+    bool parts; /* vectors of parts are searched, too */
+    float *batch; /* vectors not yet given */
+    size_t nbatch, cap_vecs;
+    float *sample;
+    size_t nsample, want, seen, of; /* taken, wanted; gone by, in all */
+} bulk;
+
+static bool is_indexed(const bulk *b, const rag_vec_raw *v) {
+    return b->parts || v->role != RAG_VECTOR_SENTENCE;
+}
+
+/* Vectors at equal distances, `want` of them. */
+static int take_sample(void *user, const rag_vec_raw *v) {
+    bulk *b = user;
+    size_t dim = (size_t)b->c->g->meta.dim;
+
+    if (!is_indexed(b, v) || b->nsample == b->want)
+        return 0;
+    if ((double)b->seen++ * (double)b->want >=
+        (double)b->nsample * (double)b->of)
+        to_floats(v, dim, b->sample + b->nsample++ * dim);
+    return 0;
+}
+
+/* Vectors of a chunk's parts follow one another in the store. */
+static void note_part(rag_part_row *p, int64_t id) {
+    if (p->n == 0)
+        p->first = id;
+    if (id == p->first + p->n)
+        p->n++;
+}
+
+static int flush(bulk *b) {
+    int rc = rag_ann_add(b->ann, b->batch, b->nbatch, b->c->err);
+
+    b->nbatch = 0;
+    return rc;
+}
+
+static int add_bulk(void *user, const rag_vec_raw *v) {
+    bulk *b = user;
+    rag_segment *s = b->c->seg;
+    size_t dim = (size_t)b->c->g->meta.dim, position;
+    int rc;
+
+    if (!segment_chunk(s, v->chunk, &position))
+        return 0;
+    if (!is_indexed(b, v)) {
+        note_part(&s->parts[position], v->id);
+        return 0;
+    }
+    rc = ROOM(s->vecs, b->cap_vecs, s->nvecs, b->c->err);
+    if (rc != 0)
+        return rc;
+    s->vecs[s->nvecs] = (rag_vec_row){.id = v->id,
+                                      .chunk = (uint32_t)position,
+                                      .role = (uint8_t)v->role,
+                                      .ord = (uint16_t)v->ord};
+    s->nvecs++;
+    to_floats(v, dim, b->batch + b->nbatch++ * dim);
+    return b->nbatch == BATCH ? flush(b) : 0;
+}
+
+static int build_vectors(rag_store *s, collector *c,
+                         const rag_index_limits *limits, int threads,
+                         rag_error *err) {
+    const rag_store_meta *m = &c->g->meta;
+    rag_segment *base = c->g->base;
+    size_t count[3], dim = (size_t)m->dim;
+    bulk b = {.c = c};
+    rag_ann_kind kind;
+    int rc = rag_store_count_vectors(s, m, count, err);
+
+    if (rc != 0)
+        return rc;
+    b.of = count[RAG_VECTOR_CHUNK] + count[RAG_VECTOR_QUESTION];
+    b.parts = b.of + count[RAG_VECTOR_SENTENCE] <= limits->parts_max;
+    if (b.parts)
+        b.of += count[RAG_VECTOR_SENTENCE];
+    kind = b.of <= limits->flat_max ? RAG_ANN_FLAT : RAG_ANN_IVF;
+    b.want = rag_ann_sample_size(kind, b.of);
+    b.sample = malloc((b.want + 1) * dim * sizeof(*b.sample));
+    b.batch = malloc(BATCH * dim * sizeof(*b.batch));
+    if (!b.parts)
+        base->parts = calloc(base->nchunks + 1, sizeof(*base->parts));
+    if (b.sample == NULL || b.batch == NULL || (!b.parts && !base->parts))
+        rc = no_memory(err);
+    if (rc == 0 && b.want > 0)
+        rc = rag_store_vectors(s, -1, m, take_sample, &b, err);
+    if (rc == 0)
+        rc = rag_ann_begin(kind, m->dim, b.of, b.sample, b.nsample, threads,
+                           &b.ann, err);
+    free(b.sample);
+    if (rc == 0)
+        rc = rag_store_vectors(s, -1, m, add_bulk, &b, err);
+    if (rc == 0)
+        rc = flush(&b);
+    free(b.batch);
+    if (rc != 0) {
+        rag_ann_abort(b.ann);
+        return rc;
+    }
+    return rag_ann_finish(b.ann, &base->ann, err);
 }
 
 int rag_generation_build(rag_store *s, const rag_store_meta *m,
-                         rag_interned *strings, int threads,
-                         rag_generation **out, rag_error *err) {
+                         const rag_index_limits *limits, rag_interned *strings,
+                         int threads, rag_generation **out, rag_error *err) {
     rag_generation *g = rag_generation_new();
     collector c = {.g = g, .strings = strings, .err = err};
     int rc = 0;
@@ -452,6 +586,7 @@ int rag_generation_build(rag_store *s, const rag_store_meta *m,
         return no_memory(err);
     }
     g->meta = *m;
+    g->base->seq = m->seq;
     c.seg = g->base;
     rc = rag_store_docs(s, -1, add_doc, &c, err);
     if (rc == 0)
@@ -459,13 +594,9 @@ int rag_generation_build(rag_store *s, const rag_store_meta *m,
     if (rc == 0)
         rc = rag_segment_index(g->base, err);
     if (rc == 0 && m->dim > 0)
-        rc = rag_store_vectors(s, -1, m, add_vector, &c, err);
-    if (rc == 0 && m->dim > 0)
-        rc = rag_ann_build(kind_for(g->base->nvecs), m->dim, c.floats,
-                           g->base->nvecs, threads, &g->base->ann, err);
+        rc = build_vectors(s, &c, limits, threads, err);
     if (rc == 0)
         rc = rag_generation_finish(g, err);
-    free(c.floats);
     if (rc != 0) {
         rag_generation_release(g);
         return rc;
@@ -564,9 +695,9 @@ bool rag_generation_wants_rebuild(const rag_generation *g) {
     size_t base = g->base->nvecs, tail_max = base / 16;
     size_t dead = base - g->live_vecs[0];
 
-    if (tail_max > RAG_INDEX_FLAT_MAX)
-        tail_max = RAG_INDEX_FLAT_MAX;
-    if (tail_max < RAG_INDEX_TAIL_MAX)
+    if (tail_max > RAG_INDEX_TAIL_MAX)
         tail_max = RAG_INDEX_TAIL_MAX;
+    if (tail_max < RAG_INDEX_TAIL_MIN)
+        tail_max = RAG_INDEX_TAIL_MIN;
     return g->tail->nvecs > tail_max || (dead > 1000 && dead * 10 > base * 3);
 }

@@ -14,8 +14,8 @@ rag_generation *rag_generation_new(void);
 
 /* Everything in the store (inside its read transaction) as a new base. */
 int rag_generation_build(rag_store *s, const rag_store_meta *m,
-                         rag_interned *strings, int threads,
-                         rag_generation **out, rag_error *err);
+                         const rag_index_limits *limits, rag_interned *strings,
+                         int threads, rag_generation **out, rag_error *err);
 /* old, and what changed since it. */
 int rag_generation_advance(rag_store *s, const rag_store_meta *m,
                            const rag_generation *old, rag_interned *strings,

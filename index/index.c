@@ -10,6 +10,7 @@
  *   rag_index_search -> catch up itself when the store is ahead (search.c)
  */
 #include "index/generation_int.h"
+#include "index/posting.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,7 +19,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#define QUIET 10 /* nice value of what is built while questions are served */
 #define POOL_MAX 16
 #define DF_SLOTS 4096
 
@@ -36,6 +40,7 @@ struct rag_index {
     bool read_only;
     rag_interned *strings;
     rag_tuning tuning;
+    rag_index_limits limits;
 
     pthread_mutex_t advance;
     rag_store *watch; /* connection that catches up; under advance */
@@ -163,25 +168,82 @@ static void write_snapshot(rag_index *ix, const rag_generation *g) {
                 RAG_S("error", err.message));
 }
 
-/* Makes a base of all the store has now; *seq of it. Own connection, so that
- * catching up goes on meanwhile. */
-static int build(rag_index *ix, rag_generation **out, rag_error *err) {
+/* The posting file of g's base, when it is large. Like the snapshot it is
+ * derived: without it, FTS5 answers. */
+static void add_postings(rag_index *ix, rag_store *s, rag_generation *g) {
+    rag_error err;
+
+    if (g->base->nchunks < ix->limits.postings_min || g->base->nchunks == 0 ||
+        (ix->read_only && s))
+        return;
+    if ((s ? rag_postings_make(s, ix->dir, g, &ix->tuning, &err)
+           : rag_postings_load(ix->dir, g, &err)) != 0 &&
+        s)
+        rag_log(RAG_LOG_WARN, "index.postings_failed",
+                RAG_S("error", err.message));
+}
+
+static int build_base(rag_index *ix, rag_store *s, const rag_store_meta *m,
+                      int threads, rag_generation **out, rag_error *err) {
+    int rc =
+        rag_generation_build(s, m, &ix->limits, ix->strings, threads, out, err);
+
+    if (rc == 0)
+        add_postings(ix, s, *out);
+    return rc;
+}
+
+typedef struct builder {
+    rag_index *ix;
+    int threads;
+    rag_generation *g;
+    rag_error *err;
+    int rc;
+} builder;
+
+/* Makes a base of all the store has now. Own connection, so that catching up
+ * goes on meanwhile. */
+static int build(builder *b) {
+    rag_index *ix = b->ix;
     rag_store *s;
     rag_store_meta m;
-    int rc = rag_index_take(ix, &s, err);
+    int rc = rag_index_take(ix, &s, b->err);
 
-    *out = NULL;
     if (rc != 0)
         return rc;
-    rc = rag_store_begin_read(s, err);
+    rc = rag_store_begin_read(s, b->err);
     if (rc == 0)
-        rc = rag_store_meta_get(s, &m, err);
+        rc = rag_store_meta_get(s, &m, b->err);
     if (rc == 0)
-        rc = check_encoder(ix, &m, err);
+        rc = check_encoder(ix, &m, b->err);
     if (rc == 0)
-        rc = rag_generation_build(s, &m, ix->strings, ix->threads, out, err);
+        rc = build_base(ix, s, &m, b->threads, &b->g, b->err);
     rag_index_give(ix, s, rc != 0);
     return rc;
+}
+
+static void *build_quietly(void *user) {
+    builder *b = user;
+
+    /* Linux: of this thread, and of those that it starts. */
+    setpriority(PRIO_PROCESS, (id_t)gettid(), QUIET);
+    b->rc = build(b);
+    return NULL;
+}
+
+/* The same in a thread of its own that gives way to those who serve, and on
+ * fewer cores than there are. */
+static int build_aside(builder *b) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    pthread_t thread;
+
+    b->threads = b->ix->threads ? b->ix->threads
+                 : cores > 2    ? (int)cores / 2
+                                : 1;
+    if (pthread_create(&thread, NULL, build_quietly, b) != 0)
+        return build(b);
+    pthread_join(thread, NULL);
+    return b->rc;
 }
 
 /* Brings g (owned) up to the store's state; *out may be g itself. Under
@@ -203,7 +265,7 @@ static int bring_up(rag_index *ix, rag_generation *g, rag_generation **out,
                m.seq > g->meta.seq && m.floor <= g->meta.seq) {
         rc = rag_generation_advance(s, &m, g, ix->strings, out, err);
     } else if (rc == 0) {
-        rc = rag_generation_build(s, &m, ix->strings, ix->threads, out, err);
+        rc = build_base(ix, s, &m, ix->threads, out, err);
     }
     rag_store_end_read(s);
     return rc;
@@ -241,11 +303,13 @@ int rag_index_catch_up(rag_index *ix, rag_error *err) {
 /* A new base, made while searches and catching up go on, then brought up to
  * date and published. */
 static int rebuild(rag_index *ix, rag_error *err) {
+    builder b = {.ix = ix, .err = err};
     rag_generation *g, *next = NULL;
-    int rc = build(ix, &g, err);
+    int rc = build_aside(&b);
 
     if (rc != 0)
         return rc;
+    g = b.g;
     write_snapshot(ix, g);
     pthread_mutex_lock(&ix->advance);
     rc = bring_up(ix, g, &next, err);
@@ -282,7 +346,26 @@ int rag_index_refresh(rag_index *ix, bool *changed, rag_error *err) {
 
 /* ---- opening --------------------------------------------------------------------------- */
 
+/* A snapshot's posting file, made again when it does not fit. */
+static int find_postings(rag_index *ix, rag_generation *g, rag_error *err) {
+    rag_store *s;
+    int rc = 0;
+
+    add_postings(ix, NULL, g);
+    if (g->base->postings || g->base->nchunks < ix->limits.postings_min)
+        return 0;
+    rc = rag_index_take(ix, &s, err);
+    if (rc != 0)
+        return rc;
+    rc = rag_store_begin_read(s, err);
+    if (rc == 0)
+        add_postings(ix, s, g);
+    rag_index_give(ix, s, rc != 0);
+    return rc;
+}
+
 static int first_generation(rag_index *ix, rag_error *err) {
+    builder b = {.ix = ix, .threads = ix->threads, .err = err};
     rag_store_meta m;
     rag_generation *g = NULL, *next = NULL;
     int rc = rag_store_meta_get(ix->watch, &m, err);
@@ -291,12 +374,18 @@ static int first_generation(rag_index *ix, rag_error *err) {
         rc = check_encoder(ix, &m, err);
     if (rc != 0)
         return rc;
-    if (rag_snapshot_load(ix->dir, &m, ix->strings, &g, err) != 0) {
+    if (rag_snapshot_load(ix->dir, &m, ix->strings, &g, err) == 0) {
+        rc = find_postings(ix, g, err);
+    } else {
         rag_error_clear(err);
-        rc = build(ix, &g, err);
-        if (rc != 0)
-            return rc;
-        write_snapshot(ix, g);
+        rc = build(&b);
+        g = b.g;
+        if (rc == 0)
+            write_snapshot(ix, g);
+    }
+    if (rc != 0) {
+        rag_generation_release(g);
+        return rc;
     }
     pthread_mutex_lock(&ix->advance);
     rc = rag_store_data_version(ix->watch, &ix->version, err);
@@ -313,8 +402,21 @@ static int first_generation(rag_index *ix, rag_error *err) {
     return rc;
 }
 
+const rag_index_limits rag_index_limits_default = {
+    .flat_max = RAG_INDEX_FLAT_MAX,
+    .postings_min = RAG_INDEX_POSTINGS_MIN,
+    .parts_max = RAG_INDEX_PARTS_MAX,
+};
+
 int rag_index_open(const char *dir, const rag_index_options *opt,
                    rag_index **out, rag_error *err) {
+    return rag_index_open_limited(dir, opt, &rag_index_limits_default, out,
+                                  err);
+}
+
+int rag_index_open_limited(const char *dir, const rag_index_options *opt,
+                           const rag_index_limits *limits, rag_index **out,
+                           rag_error *err) {
     rag_index *ix = calloc(1, sizeof(*ix));
     int rc;
 
@@ -324,6 +426,7 @@ int rag_index_open(const char *dir, const rag_index_options *opt,
     pthread_mutex_init(&ix->advance, NULL);
     pthread_mutex_init(&ix->lock, NULL);
     ix->tuning = rag_tuning_default;
+    ix->limits = *limits;
     if (opt) {
         const char *encoder = opt->fingerprint.encoder;
 

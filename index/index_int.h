@@ -7,8 +7,11 @@
  *   store_sweep.c  roots, vanished and moved documents         (SQLite)
  *   store_read.c   what a generation and a search read         (SQLite)
  *   fts.c          the FTS5 tokenizer and the ranking function (SQLite)
+ *   posting*.c     the lexical index of a large base, in a file
  *   ann.c          one vector index                            (FAISS)
+ *   ann_build.c    making one                                  (FAISS)
  *   generation.c   rows in memory, catching up, publishing
+ *   filter.c       which rows a question may find
  *   snapshot.c     a generation's base in a file
  *   query.c        a question to weighted terms
  *   spell.c        words the index does not have
@@ -24,6 +27,7 @@
 #include "base/buf.h"
 #include "base/terms.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,7 +42,30 @@
 #define RAG_QUERY_BYTES_MAX 4000 /* bytes of a question that are read */
 #define RAG_INDEX_DIM_MAX 8192
 #define RAG_INDEX_FLAT_MAX 30000 /* vectors up to which search is exact */
-#define RAG_INDEX_TAIL_MAX 8192 /* vectors beside the base before rebuild */
+#define RAG_INDEX_TAIL_MIN                                                     \
+    8192 /* rows beside the base before rebuild: at
+                                 * least, and ... */
+#define RAG_INDEX_TAIL_MAX 30000 /* ... at most, a sixteenth of the base */
+#define RAG_INDEX_POSTINGS_MIN                                                 \
+    100000 /* chunks from which the base has a
+                                       * posting file */
+#define RAG_INDEX_PARTS_MAX                                                    \
+    300000 /* vectors up to which those of parts of
+                                    * chunks are searched; above, they only
+                                    * score what was found otherwise */
+#define RAG_INDEX_FILTERS_MAX 8 /* filters a generation remembers */
+
+/* Those that tests change. */
+typedef struct rag_index_limits {
+    size_t flat_max, postings_min, parts_max;
+} rag_index_limits;
+
+extern const rag_index_limits rag_index_limits_default;
+
+/* rag_index_open with other limits. */
+int rag_index_open_limited(const char *dir, const rag_index_options *opt,
+                           const rag_index_limits *limits, rag_index **out,
+                           rag_error *err);
 
 /* Columns of the lexical index. */
 enum {
@@ -56,7 +83,9 @@ typedef struct rag_tuning {
     double column[RAG_COLS]; /* weight of an occurrence in a column */
     double w_word, w_stop, w_stem, w_bigram, w_cross, w_number, w_code, w_part;
     double ubiquitous; /* share of chunks above which a term is
-                               * dropped when rarer ones remain */
+                               * dropped when rarer ones remain, and ... */
+    double budget; /* ... rows of FTS5's that a search may read, about; both
+                    * only where there is no posting file */
     double vector_weight; /* where nothing speaks for either side, and
                            * candidates have vectors of their parts */
     double vector_coarse; /* ... where they have only one each */
@@ -118,6 +147,11 @@ typedef struct rag_vec_row {
     uint8_t role;
 } rag_vec_row;
 
+typedef struct rag_part_row { /* vectors [first, first + n) of the store */
+    int64_t first;
+    uint32_t n;
+} rag_part_row;
+
 typedef struct rag_doc_raw { /* borrowed until the callback returns */
     int64_t id, from, until;
     const char *collection, *lang, *source;
@@ -149,6 +183,14 @@ int rag_store_vectors(rag_store *s, int64_t after, const rag_store_meta *m,
                       rag_vec_fn fn, void *user, rag_error *err);
 int rag_store_gone(rag_store *s, int64_t after, rag_gone_fn fn, void *user,
                    rag_error *err);
+
+/* Vectors of this epoch, by role. */
+int rag_store_count_vectors(rag_store *s, const rag_store_meta *m,
+                            size_t count[3], rag_error *err);
+/* Calls fn for vectors with numbers in [from, to) that are still there. */
+int rag_store_vector_range(rag_store *s, int64_t from, int64_t to,
+                           const rag_store_meta *m, rag_vec_fn fn, void *user,
+                           rag_error *err);
 
 /* Fills the strings of h (chunk set; doc NULL) from the store; question ord
  * -1: none. *found false when the chunk is no more. */
@@ -192,9 +234,19 @@ typedef struct rag_query_term {
  * column, tf[term * RAG_COLS + column]. */
 typedef void (*rag_match_fn)(void *user, int64_t chunk, const uint16_t *tf);
 
-/* Runs the terms with weight > 0, OR-ed. */
+/* Runs the terms with weight > 0, OR-ed, on chunks with ids above `after`. */
 int rag_fts_match(rag_store *s, const rag_query_term *terms, size_t n,
-                  rag_match_fn fn, void *user, rag_error *err);
+                  int64_t after, rag_match_fn fn, void *user, rag_error *err);
+/* Calls fn for each occurrence of each term: tokens ascending, then chunks,
+ * then columns; nonzero from fn stops and is returned. */
+typedef int (*rag_instance_fn)(void *user, const char *token, size_t len,
+                               int64_t chunk, int column);
+int rag_fts_instances(rag_store *s, rag_instance_fn fn, void *user,
+                      rag_error *err);
+/* While set, tokens are listed and counted from here instead (spell.c), NULL
+ * to end; borrowed. */
+typedef struct rag_postings rag_postings;
+void rag_fts_lexicon(rag_store *s, const rag_postings *p);
 /* Chunks that have the token. */
 int rag_fts_df(rag_store *s, const char *token, size_t len, size_t *df,
                rag_error *err);
@@ -227,19 +279,39 @@ typedef enum rag_ann_kind { RAG_ANN_FLAT, RAG_ANN_IVF } rag_ann_kind;
 /* Builds an index of n vectors (n * dim floats, borrowed; may be 0). */
 int rag_ann_build(rag_ann_kind kind, int dim, const float *v, size_t n,
                   int threads, rag_ann **out, rag_error *err);
+/*
+ * The same a piece at a time, so that the vectors need not be in memory
+ * together. n is about how many there will be; sample (rag_ann_sample_size of
+ * them, spread over all; borrowed during the call) is what an approximate
+ * index learns from. _finish frees b in any case; _abort is harmless on NULL.
+ */
+typedef struct rag_ann_builder rag_ann_builder;
+size_t rag_ann_sample_size(rag_ann_kind kind, size_t n);
+int rag_ann_begin(rag_ann_kind kind, int dim, size_t n, const float *sample,
+                  size_t nsample, int threads, rag_ann_builder **out,
+                  rag_error *err);
+int rag_ann_add(rag_ann_builder *b, const float *v, size_t n, rag_error *err);
+int rag_ann_finish(rag_ann_builder *b, rag_ann **out, rag_error *err);
+void rag_ann_abort(rag_ann_builder *b);
+
 void rag_ann_close(rag_ann *a);
 size_t rag_ann_count(const rag_ann *a);
 size_t rag_ann_memory(const rag_ann *a);
 const char *rag_ann_name(const rag_ann *a);
+/* True when scores are those of the vectors as they were added. */
+bool rag_ann_exact(const rag_ann *a);
+/* Lists that a search without a filter visits, of how many; 0 of 0 when
+ * exact. Set when the index was made: the fewest that find RAG_ANN_RECALL of
+ * the ten nearest neighbours of vectors of its own. */
+void rag_ann_probes(const rag_ann *a, size_t *visited, size_t *lists);
 /*
- * The k best positions among those whose bit is set in live (NULL: all), best
- * first; *found of them. effort >= 1 multiplies what an approximate index
- * looks at. One thread.
+ * The k best positions among those whose bit is set in live (NULL: all; count
+ * of them), best first; *found of them, less than k only when there are no
+ * more. Where a filter leaves few, as many more lists are visited. One thread.
  */
 int rag_ann_search(const rag_ann *a, const float *q, size_t k,
-                   const uint8_t *live, size_t live_count, int effort,
-                   int64_t *positions, float *scores, size_t *found,
-                   rag_error *err);
+                   const uint8_t *live, size_t live_count, int64_t *positions,
+                   float *scores, size_t *found, rag_error *err);
 /* Scores of given positions (of the stored, maybe compressed, vectors). */
 int rag_ann_scores(const rag_ann *a, const float *q, const int64_t *positions,
                    size_t n, float *scores, rag_error *err);
@@ -257,6 +329,7 @@ int rag_ann_load(const void *p, size_t n, int dim, rag_ann **out,
 /* Immutable once published; shared between generations. */
 typedef struct rag_segment {
     int refs; /* atomic */
+    int64_t seq; /* of the base: the commit it was made at */
     rag_chunk_row *chunks;
     size_t nchunks;
     uint32_t *by_id; /* chunk position + 1 by id - first, or NULL */
@@ -264,7 +337,10 @@ typedef struct rag_segment {
     size_t nvecs;
     /* Vectors of chunk i: vec_list[vec_start[i] .. vec_start[i + 1]). */
     uint32_t *vec_start, *vec_list;
+    /* Vectors of parts of chunk i that are only in the store, NULL: none. */
+    rag_part_row *parts;
     rag_ann *ann;
+    rag_postings *postings; /* of a large base; else NULL */
     float *floats; /* tail only: the vectors themselves */
 } rag_segment;
 
@@ -276,7 +352,11 @@ typedef struct rag_generation {
     rag_segment *base, *tail;
     uint8_t *live[2]; /* bits of vectors whose document lives: base, tail */
     size_t live_vecs[2];
-    size_t live_chunks;
+    uint8_t *rows[2]; /* bits of chunks whose document lives */
+    size_t live_rows[2];
+    size_t live_chunks; /* of both */
+    pthread_mutex_t lock; /* of filters; the rest is immutable */
+    struct rag_filter *filters[RAG_INDEX_FILTERS_MAX]; /* newest first */
     double avg_words[RAG_COLS];
     bool has_validity; /* some document has a first or last day */
 } rag_generation;
@@ -296,6 +376,26 @@ void rag_generation_release(rag_generation *g);
 const rag_chunk_row *rag_generation_chunk(const rag_generation *g, int64_t id,
                                           int *segment, size_t *position);
 int rag_segment_index(rag_segment *s, rag_error *err); /* makes by_id */
+
+/* ---- filters (filter.c) --------------------------------------------------- */
+
+/* What a question may find; bits as in the generation. Immutable. */
+typedef struct rag_filter {
+    int refs; /* atomic */
+    char *collection, *lang, *source; /* NULL: any */
+    int kind;
+    bool validity;
+    int64_t from, until; /* times of asking that it holds for */
+    const uint8_t *live[2], *rows[2];
+    size_t live_vecs[2], live_rows[2];
+    uint8_t *own[4]; /* what of these is its own */
+} rag_filter;
+
+/* The filter of a query: made at the first question, then remembered with
+ * the generation, so that it costs the next one nothing. */
+int rag_filter_get(rag_generation *g, rag_interned *strings,
+                   const rag_index_query *q, rag_filter **out, rag_error *err);
+void rag_filter_release(rag_filter *f);
 
 /* ---- searching (search.c, fuse.c) ---------------------------------------- */
 

@@ -31,6 +31,7 @@ const rag_tuning rag_tuning_default = {
     .w_code = 1.5,
     .w_part = 0.5,
     .ubiquitous = 0.5,
+    .budget = 60000,
     .vector_weight = 0.72,
     .vector_coarse = 0.6,
     .w_min = 0.2,

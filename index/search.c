@@ -11,6 +11,7 @@
  * BM25: Robertson & Zaragoza, "The Probabilistic Relevance Framework" (2009),
  * with weighted columns as in section 3.6 (BM25F). Any thread.
  */
+#include "index/posting.h"
 #include "index/search_int.h"
 #include "index/spell.h"
 
@@ -22,7 +23,6 @@
 
 #define ROUNDS 32 /* tries to meet the store at one commit */
 #define SAME_MAX 2 /* times the same passage may stand in a result */
-#define ROWS_BUDGET 60000 /* rows a search reads of the lexical index */
 #define KEEP_SHARE 0.6 /* of the question's weight, whatever it costs */
 #define DROP_FROM 1000 /* chunks from which common terms are dropped */
 
@@ -30,58 +30,8 @@ static int no_memory(rag_error *err) {
     return rag_error_set(err, RAG_E_NOMEM, "out of memory");
 }
 
-/* ---- filters ------------------------------------------------------------------------ */
-
-static bool starts_with(const char *s, const char *prefix) {
-    return strncmp(s, prefix, strlen(prefix)) == 0;
-}
-
-/* allowed[doc]; NULL when every living document is. */
-static int make_filter(rag_search *s, rag_error *err) {
-    const rag_index_query *q = s->query;
-    const rag_generation *g = s->g;
-    rag_interned *strings = rag_index_strings(s->ix);
-    uint32_t collection = UINT32_MAX, lang = UINT32_MAX;
-    bool validity = q->now != RAG_TIME_NONE && g->has_validity;
-    int64_t now = q->now == 0 ? rag_clock_now() : q->now;
-    uint8_t *sources = NULL;
-
-    if (!q->collection && !q->lang && !q->source && q->kind < 0 && !validity)
-        return 0;
-    s->allowed = calloc(g->ndocs + 1, 1);
-    if (s->allowed == NULL)
-        return no_memory(err);
-    if (q->collection &&
-        !rag_interned_find(strings, q->collection, &collection))
-        return 0; /* no document has it */
-    if (q->lang && !rag_interned_find(strings, q->lang, &lang))
-        return 0;
-    if (q->source) {
-        size_t n = rag_interned_count(strings);
-
-        sources = calloc(n + 1, 1);
-        if (sources == NULL)
-            return no_memory(err);
-        for (size_t i = 0; i < n; i++)
-            sources[i] =
-                starts_with(rag_interned_get(strings, (uint32_t)i), q->source);
-    }
-    for (size_t i = 0; i < g->ndocs; i++) {
-        const rag_doc_row *d = &g->docs[i];
-
-        s->allowed[i] =
-            !d->dead && (!q->collection || d->collection == collection) &&
-            (!q->lang || d->lang == lang) && (!sources || sources[d->source]) &&
-            (q->kind < 0 || d->kind == q->kind) &&
-            (!validity || ((d->from == RAG_TIME_NONE || d->from <= now) &&
-                           (d->until == RAG_TIME_NONE || d->until >= now)));
-    }
-    free(sources);
-    return 0;
-}
-
-static bool is_allowed(const rag_search *s, uint32_t doc) {
-    return s->allowed ? s->allowed[doc] : !s->g->docs[doc].dead;
+static bool is_allowed(const rag_search *s, int segment, size_t at) {
+    return s->filter->rows[segment][at / 8] >> at % 8 & 1;
 }
 
 /* ---- candidates ----------------------------------------------------------------------- */
@@ -144,50 +94,25 @@ static void note_vector(rag_candidate *c, const rag_vec_row *v, double score) {
     }
 }
 
-/* Bits of a segment's vectors that may be found, and how many. */
-static int vector_filter(const rag_search *s, int which, const rag_segment *seg,
-                         uint8_t **bits, size_t *n, rag_error *err) {
-    *bits = NULL;
-    *n = s->g->live_vecs[which];
-    if (s->allowed == NULL)
-        return 0;
-    *bits = calloc(seg->nvecs / 8 + 1, 1);
-    if (*bits == NULL)
-        return no_memory(err);
-    *n = 0;
-    for (size_t i = 0; i < seg->nvecs; i++)
-        if (s->allowed[seg->chunks[seg->vecs[i].chunk].doc]) {
-            (*bits)[i / 8] |= (uint8_t)(1u << (i % 8));
-            ++*n;
-        }
-    return 0;
-}
-
 static int search_segment(rag_search *s, int which, const rag_segment *seg,
                           rag_error *err) {
-    size_t k = s->wanted, live, found = 0;
-    int64_t *positions = NULL;
-    float *scores = NULL;
-    uint8_t *bits = NULL;
-    int effort = 1, rc;
+    size_t k = s->wanted, found = 0;
+    int64_t *positions;
+    float *scores;
+    int rc = 0;
 
     if (seg->ann == NULL || seg->nvecs == 0)
         return 0;
     /* Chunks have several vectors: look further to have as many chunks. */
     if (seg->nvecs > seg->nchunks)
         k = k * (seg->nvecs / seg->nchunks < 3 ? 2 : 4);
-    rc = vector_filter(s, which, seg, &bits, &live, err);
-    if (rc != 0)
-        return rc;
-    if (live < seg->nvecs / 2)
-        effort = live < seg->nvecs / 8 ? 8 : 3;
     positions = malloc(k * sizeof(*positions));
     scores = malloc(k * sizeof(*scores));
     if (positions == NULL || scores == NULL)
         rc = no_memory(err);
     if (rc == 0)
         rc = rag_ann_search(seg->ann, s->query->vector, k,
-                            bits ? bits : s->g->live[which], live, effort,
+                            s->filter->live[which], s->filter->live_vecs[which],
                             positions, scores, &found, err);
     for (size_t i = 0; i < found && rc == 0; i++) {
         const rag_vec_row *v = &seg->vecs[positions[i]];
@@ -197,7 +122,6 @@ static int search_segment(rag_search *s, int which, const rag_segment *seg,
         if (c)
             note_vector(c, v, scores[i]);
     }
-    free(bits);
     free(positions);
     free(scores);
     return rc;
@@ -230,6 +154,65 @@ static int vector_side(rag_search *s, rag_error *err) {
 
 /* ---- lexical side ------------------------------------------------------------------------ */
 
+static const rag_postings *postings(const rag_search *s) {
+    return s->g->base->postings;
+}
+
+/* The last chunk that the posting file has; those after it are FTS5's. */
+static int64_t last_of_base(const rag_search *s) {
+    const rag_segment *b = s->g->base;
+
+    return postings(s) ? b->chunks[b->nchunks - 1].id : -1;
+}
+
+typedef struct counter {
+    const rag_search *s;
+    const rag_query_term *terms;
+    size_t df[RAG_QUERY_TERMS_MAX];
+} counter;
+
+static void count_terms(void *user, int64_t chunk, const uint16_t *tf) {
+    counter *c = user;
+
+    (void)chunk;
+    for (size_t i = 0; i < c->s->nterms; i++)
+        if (c->terms[i].weight > 0)
+            for (int j = 0; j < RAG_COLS; j++)
+                if (tf[i * RAG_COLS + (size_t)j] > 0) {
+                    c->df[i]++;
+                    break;
+                }
+}
+
+/* Frequencies from the posting file, and of the chunks that came after it. */
+static int count_postings(rag_search *s, const size_t *which, size_t n,
+                          rag_error *err) {
+    const rag_generation *g = s->g;
+    const uint8_t *live =
+        g->live_rows[0] < g->base->nchunks ? g->rows[0] : NULL;
+    rag_query_term asked[RAG_QUERY_TERMS_MAX];
+    counter c = {.s = s, .terms = asked};
+    int rc = 0;
+
+    if (n == 0)
+        return 0;
+    memcpy(asked, s->terms, s->nterms * sizeof(*asked));
+    for (size_t i = 0; i < s->nterms; i++)
+        asked[i].weight = 0;
+    for (size_t i = 0; i < n; i++)
+        asked[which[i]].weight = 1;
+    if (g->tail->nchunks > 0)
+        rc = rag_fts_match(s->store, asked, s->nterms, last_of_base(s),
+                           count_terms, &c, err);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rag_query_term *t = &s->terms[which[i]];
+
+        rc = rag_postings_df(postings(s), t->token, t->len, live, &t->df, err);
+        t->df += c.df[which[i]];
+    }
+    return rc;
+}
+
 /* Looks up how many chunks have each term: what was looked up since the last
  * change is remembered. */
 static int look_up(rag_search *s, rag_error *err) {
@@ -243,7 +226,8 @@ static int look_up(rag_search *s, rag_error *err) {
         if (!rag_index_df_get(s->ix, seq, t->token, t->len, &t->df))
             which[unknown++] = i;
     }
-    rc = rag_fts_dfs(s->store, s->terms, which, unknown, err);
+    rc = postings(s) ? count_postings(s, which, unknown, err)
+                     : rag_fts_dfs(s->store, s->terms, which, unknown, err);
     for (size_t i = 0; i < unknown && rc == 0; i++) {
         const rag_query_term *t = &s->terms[which[i]];
 
@@ -252,7 +236,7 @@ static int look_up(rag_search *s, rag_error *err) {
     return rc;
 }
 
-/* Drops what nearly all chunks have. */
+/* Drops what nearly all chunks have, where FTS5 would have to read it. */
 static int frequencies(rag_search *s, rag_error *err) {
     double n = (double)s->g->live_chunks;
     size_t kept = 0;
@@ -268,7 +252,7 @@ static int frequencies(rag_search *s, rag_error *err) {
         if (t->df > 0 && (double)t->df <= s->tuning->ubiquitous * n)
             kept++;
     }
-    drop = kept > 0 && n >= DROP_FROM;
+    drop = kept > 0 && n >= DROP_FROM && !postings(s);
     for (size_t i = 0; i < s->nterms && rc == 0; i++) {
         rag_query_term *t = &s->terms[i];
 
@@ -303,7 +287,8 @@ static void fit_budget(rag_search *s) {
     for (size_t i = 0; i < n; i++) {
         double worth = order[i]->weight * order[i]->idf;
 
-        if (rows + order[i]->df > ROWS_BUDGET && kept > KEEP_SHARE * all) {
+        if ((double)(rows + order[i]->df) > s->tuning->budget &&
+            kept > KEEP_SHARE * all) {
             order[i]->weight = 0;
             continue;
         }
@@ -391,25 +376,93 @@ static void keep(rag_search *s, rag_scored x) {
     }
 }
 
-static void on_match(void *user, int64_t chunk, const uint16_t *tf) {
-    rag_search *s = user;
-    rag_candidate *c;
-    size_t at;
-    int segment;
-    double score, cover;
-    const rag_chunk_row *row = rag_generation_chunk(s->g, chunk, &segment, &at);
+/* A row that matches, with its counts. */
+static void on_row(rag_search *s, int segment, size_t at, const uint16_t *tf) {
+    const rag_segment *seg = segment ? s->g->tail : s->g->base;
+    const rag_chunk_row *row = &seg->chunks[at];
+    rag_candidate *c = find_candidate(s, row->id);
+    double cover, score;
 
-    if (row == NULL || !is_allowed(s, row->doc))
-        return;
+    if (c && s->exhausted && segment == 0)
+        return; /* looked up before */
     score = bm25(s, row, tf, &cover);
-    if (score > s->best_bm25) {
+    if (score > s->best_bm25 ||
+        (score == s->best_bm25 && row->id < s->best_id)) {
         s->best_bm25 = score;
         s->best_cover = cover;
+        s->best_id = row->id;
     }
-    c = find_candidate(s, chunk);
     if (c)
         c->lexical = score;
-    keep(s, (rag_scored){score, chunk, (uint32_t)at, segment});
+    keep(s, (rag_scored){score, row->id, (uint32_t)at, segment});
+}
+
+static void on_match(void *user, int64_t chunk, const uint16_t *tf) {
+    rag_search *s = user;
+    size_t at;
+    int segment;
+
+    if (rag_generation_chunk(s->g, chunk, &segment, &at) &&
+        is_allowed(s, segment, at))
+        on_row(s, segment, at, tf);
+}
+
+static double on_posting(void *user, uint32_t row, const uint16_t *tf) {
+    rag_search *s = user;
+
+    on_row(s, 0, row, tf);
+    return s->heaped == s->wanted ? s->heap[0].score : -1;
+}
+
+static int by_row(const void *x, const void *y) {
+    const uint32_t *a = x, *b = y;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* The candidates' own scores first: they raise the threshold for the rest. */
+static int match_postings(rag_search *s, rag_error *err) {
+    const rag_tuning *t = s->tuning;
+    rag_posting_query q = {.terms = s->terms,
+                           .n = s->nterms,
+                           .b = t->b,
+                           .k1 = t->k1,
+                           .allowed = s->filter->rows[0]};
+    uint32_t *rows = malloc((s->n + 1) * sizeof(*rows));
+    size_t n = 0;
+    int rc;
+
+    if (rows == NULL)
+        return no_memory(err);
+    memcpy(q.column, t->column, sizeof(q.column));
+    memcpy(q.avg_words, s->g->avg_words, sizeof(q.avg_words));
+    for (size_t i = 0; i < s->n; i++)
+        if (s->c[i].segment == 0)
+            rows[n++] = s->c[i].at;
+    qsort(rows, n, sizeof(*rows), by_row);
+    rc = rag_postings_lookup(postings(s), &q, rows, n, on_posting, s, err);
+    free(rows);
+    s->exhausted = true;
+    if (rc == 0)
+        rc = rag_postings_search(postings(s), &q,
+                                 s->heaped == s->wanted ? s->heap[0].score : -1,
+                                 on_posting, s, err);
+    s->exhausted = false;
+    return rc;
+}
+
+static int match_all(rag_search *s, rag_error *err) {
+    int rc = 0;
+
+    if (postings(s) == NULL) {
+        fit_budget(s);
+        return rag_fts_match(s->store, s->terms, s->nterms, -1, on_match, s,
+                             err);
+    }
+    if (s->g->tail->nchunks > 0)
+        rc = rag_fts_match(s->store, s->terms, s->nterms, last_of_base(s),
+                           on_match, s, err);
+    return rc == 0 ? match_postings(s, err) : rc;
 }
 
 static int lexical_side(rag_search *s, rag_error *err) {
@@ -421,15 +474,15 @@ static int lexical_side(rag_search *s, rag_error *err) {
     if (rc == 0 && s->tuning->typo > 0) {
         size_t before = s->nterms;
 
+        rag_fts_lexicon(s->store, postings(s));
         rc = rag_spell_repair(s->store, s->tuning->typo, s->terms, &s->nterms,
                               err);
+        rag_fts_lexicon(s->store, NULL);
         if (rc == 0 && s->nterms > before)
             rc = frequencies(s, err);
     }
     if (rc == 0)
-        fit_budget(s);
-    if (rc == 0)
-        rc = rag_fts_match(s->store, s->terms, s->nterms, on_match, s, err);
+        rc = match_all(s, err);
     for (size_t i = 0; i < s->heaped && rc == 0; i++) {
         const rag_scored *x = &s->heap[i];
         const rag_segment *seg = x->segment ? s->g->tail : s->g->base;
@@ -609,8 +662,8 @@ static int begin(rag_index *ix, rag_search *s, rag_error *err) {
 
 static void end(rag_index *ix, rag_search *s, bool broken) {
     rag_index_give(ix, s->store, broken);
+    rag_filter_release(s->filter);
     rag_generation_release(s->g);
-    free(s->allowed);
     free(s->c);
     free(s->table);
     free(s->heap);
@@ -630,7 +683,8 @@ static int run(rag_search *s, rag_index_result *out, rag_error *err) {
     rag_fusion f = {0};
     double t0 = rag_clock_ms(), t1, t2;
     bool vector = s->query->vector && s->g->meta.dim > 0;
-    int rc = make_filter(s, err);
+    int rc = rag_filter_get(s->g, rag_index_strings(s->ix), s->query,
+                            &s->filter, err);
 
     if (rc == 0)
         rc = reserve(s, err);

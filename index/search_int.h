@@ -19,7 +19,7 @@ typedef struct rag_search {
     const rag_tuning *tuning;
     rag_store *store;
     rag_generation *g;
-    uint8_t *allowed; /* by document; NULL: all that live */
+    rag_filter *filter;
 
     rag_query_term terms[RAG_QUERY_TERMS_MAX];
     size_t nterms;
@@ -32,6 +32,8 @@ typedef struct rag_search {
     rag_scored *heap; /* best of the lexical side */
     size_t heaped;
     double best_bm25, best_cover, best_cosine;
+    int64_t best_id; /* chunk of best_bm25 */
+    bool exhausted; /* _lookup is done: candidates have their scores */
 } rag_search;
 
 /* The cosine of every candidate with the question (cosine.c). */

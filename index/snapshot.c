@@ -1,8 +1,8 @@
 /*
  * snapshot.c - a generation's base in a file, so that a start is a read.
  *
- * vectors-SEQ.snap: head, document rows, chunk rows, vector rows, strings,
- * vector index, and a checksum of all before it (XXH3). Written beside,
+ * vectors-SEQ.snap: head, document rows, chunk rows, vector rows, rows of
+ * parts, strings, vector index, and a checksum of all before it (XXH3). Written beside,
  * synced, renamed; older ones are removed after. Derived data: whatever does
  * not fit (other encoder, epoch, schema; damage) is not used and made again
  * from the store. Called by index.c, on one thread.
@@ -20,16 +20,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define VERSION 1
+#define VERSION 2
 #define SNAPSHOTS_MAX 16 /* files looked at, newest first */
 
 typedef struct head {
     char magic[8];
     uint32_t version, dim;
-    uint32_t row_size[3];
-    uint32_t reserved;
+    uint32_t row_size[4];
     int64_t seq, epoch;
-    uint64_t docs, chunks, vecs, strings, string_bytes, ann_bytes;
+    uint64_t docs, chunks, vecs, parts, strings, string_bytes, ann_bytes;
     char encoder[72];
 } head;
 
@@ -69,12 +68,13 @@ static int put_all(sink *k, const rag_generation *g, rag_interned *strings) {
     head h = {.version = VERSION,
               .dim = (uint32_t)g->meta.dim,
               .row_size = {sizeof(rag_doc_row), sizeof(rag_chunk_row),
-                           sizeof(rag_vec_row)},
+                           sizeof(rag_vec_row), sizeof(rag_part_row)},
               .seq = g->meta.seq,
               .epoch = g->meta.epoch,
               .docs = g->ndocs,
               .chunks = b->nchunks,
               .vecs = b->nvecs,
+              .parts = b->parts ? b->nchunks : 0,
               .strings = rag_interned_count(strings)};
     uint64_t before;
     int rc;
@@ -88,6 +88,8 @@ static int put_all(sink *k, const rag_generation *g, rag_interned *strings) {
         rc = put(k, b->chunks, b->nchunks * sizeof(*b->chunks));
     if (rc == 0)
         rc = put(k, b->vecs, b->nvecs * sizeof(*b->vecs));
+    if (rc == 0 && b->parts)
+        rc = put(k, b->parts, b->nchunks * sizeof(*b->parts));
     before = k->bytes;
     if (rc == 0)
         rc = put_strings(k, strings, h.strings);
@@ -215,7 +217,8 @@ static int check_head(const rag_file_map *m, const rag_store_meta *meta,
     if (memcmp(h->magic, magic, sizeof(magic)) != 0 || h->version != VERSION ||
         h->row_size[0] != sizeof(rag_doc_row) ||
         h->row_size[1] != sizeof(rag_chunk_row) ||
-        h->row_size[2] != sizeof(rag_vec_row))
+        h->row_size[2] != sizeof(rag_vec_row) ||
+        h->row_size[3] != sizeof(rag_part_row))
         return rag_error_set(err, RAG_E_CORRUPT,
                              "%s is of another version or no snapshot", path);
     h->encoder[sizeof(h->encoder) - 1] = '\0';
@@ -283,26 +286,31 @@ static int read_all(const rag_file_map *m, const head *h,
     rag_segment *b = g->base;
     size_t at = sizeof(*h);
     const unsigned char *docs = part(m, &at, h->docs, sizeof(*g->docs)),
-                        *chunks, *vecs, *text, *ann;
+                        *chunks, *vecs, *parts, *text, *ann;
     uint32_t *map = NULL;
     int rc;
 
     chunks = docs ? part(m, &at, h->chunks, sizeof(*b->chunks)) : NULL;
     vecs = chunks ? part(m, &at, h->vecs, sizeof(*b->vecs)) : NULL;
-    text = vecs ? part(m, &at, h->string_bytes, 1) : NULL;
+    parts = vecs ? part(m, &at, h->parts, sizeof(*b->parts)) : NULL;
+    text = parts ? part(m, &at, h->string_bytes, 1) : NULL;
     ann = text ? part(m, &at, h->ann_bytes, 1) : NULL;
     if (ann == NULL || at + sizeof(uint64_t) != m->len ||
-        h->strings > h->string_bytes)
+        h->strings > h->string_bytes ||
+        (h->parts != 0 && h->parts != h->chunks))
         return rag_error_set(err, RAG_E_CORRUPT, "the snapshot is cut");
     g->meta = *meta;
-    g->meta.seq = h->seq;
+    g->meta.seq = b->seq = h->seq;
     g->ndocs = h->docs;
     b->nchunks = h->chunks;
     b->nvecs = h->vecs;
     g->docs = copy(docs, h->docs * sizeof(*g->docs));
     b->chunks = copy(chunks, h->chunks * sizeof(*b->chunks));
     b->vecs = copy(vecs, h->vecs * sizeof(*b->vecs));
-    if (g->docs == NULL || b->chunks == NULL || b->vecs == NULL)
+    if (h->parts > 0)
+        b->parts = copy(parts, h->parts * sizeof(*b->parts));
+    if (g->docs == NULL || b->chunks == NULL || b->vecs == NULL ||
+        (h->parts > 0 && b->parts == NULL))
         return rag_error_set(err, RAG_E_NOMEM, "out of memory");
     rc = read_strings(text, h, strings, &map, err);
     if (rc == 0)

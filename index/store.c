@@ -312,6 +312,8 @@ static int set_up(rag_store *s, bool create, rag_error *err) {
                             "PRAGMA query_only = OFF;"
                             "CREATE VIRTUAL TABLE temp.vocab"
                             " USING fts5vocab('main', 'fts', 'row');"
+                            "CREATE VIRTUAL TABLE temp.instances"
+                            " USING fts5vocab('main', 'fts', 'instance');"
                             "PRAGMA query_only = ON",
                             "opening", err);
     }

@@ -21,6 +21,7 @@ struct rag_store {
     } cache[RAG_STORE_STATEMENTS];
     unsigned cached;
     bool reading; /* a read transaction is open */
+    const rag_postings *lexicon; /* rag_fts_lexicon */
 };
 
 /* Fills err from the connection's last error and returns its code. what says

@@ -93,18 +93,11 @@ static const char vectors_new[] =
     " CROSS JOIN vectors v ON v.doc = d.id WHERE d.seq > ?1 AND d.epoch = ?2"
     " ORDER BY v.id";
 
-int rag_store_vectors(rag_store *s, int64_t after, const rag_store_meta *m,
-                      rag_vec_fn fn, void *user, rag_error *err) {
-    sqlite3_stmt *st;
+static int each_vector(rag_store *s, sqlite3_stmt *st, const rag_store_meta *m,
+                       rag_vec_fn fn, void *user, rag_error *err) {
     bool row = true;
-    int rc =
-        rag_store_prepare(s, after < 0 ? vectors_all : vectors_new, &st, err);
+    int rc = 0;
 
-    if (rc != 0)
-        return rc;
-    if (after >= 0)
-        sqlite3_bind_int64(st, 1, after);
-    sqlite3_bind_int64(st, 2, m->epoch);
     while (rc == 0) {
         rag_vec_raw v;
 
@@ -119,6 +112,64 @@ int rag_store_vectors(rag_store *s, int64_t after, const rag_store_meta *m,
             sqlite3_column_bytes(st, 4) != m->dim * (int)sizeof(*v.half))
             continue;
         rc = fn(user, &v);
+    }
+    sqlite3_reset(st);
+    return rc;
+}
+
+int rag_store_vectors(rag_store *s, int64_t after, const rag_store_meta *m,
+                      rag_vec_fn fn, void *user, rag_error *err) {
+    sqlite3_stmt *st;
+    int rc =
+        rag_store_prepare(s, after < 0 ? vectors_all : vectors_new, &st, err);
+
+    if (rc != 0)
+        return rc;
+    if (after >= 0)
+        sqlite3_bind_int64(st, 1, after);
+    sqlite3_bind_int64(st, 2, m->epoch);
+    return each_vector(s, st, m, fn, user, err);
+}
+
+int rag_store_vector_range(rag_store *s, int64_t from, int64_t to,
+                           const rag_store_meta *m, rag_vec_fn fn, void *user,
+                           rag_error *err) {
+    sqlite3_stmt *st;
+    int rc = rag_store_prepare(s,
+                               "SELECT id, chunk, role, ord, v FROM vectors"
+                               " WHERE id >= ?1 AND id < ?2 ORDER BY id",
+                               &st, err);
+
+    if (rc != 0)
+        return rc;
+    sqlite3_bind_int64(st, 1, from);
+    sqlite3_bind_int64(st, 2, to);
+    return each_vector(s, st, m, fn, user, err);
+}
+
+int rag_store_count_vectors(rag_store *s, const rag_store_meta *m,
+                            size_t count[3], rag_error *err) {
+    sqlite3_stmt *st;
+    bool row = true;
+    int rc = rag_store_prepare(
+        s,
+        "SELECT v.role, count(*) FROM vectors v CROSS JOIN documents d"
+        " ON d.id = v.doc WHERE d.epoch = ?1 GROUP BY v.role",
+        &st, err);
+
+    memset(count, 0, 3 * sizeof(*count));
+    if (rc != 0)
+        return rc;
+    sqlite3_bind_int64(st, 1, m->epoch);
+    while (rc == 0) {
+        int role;
+
+        rc = rag_store_row(s, st, "counting vectors", &row, err);
+        if (rc != 0 || !row)
+            break;
+        role = sqlite3_column_int(st, 0);
+        if (role >= 0 && role < 3)
+            count[role] = (size_t)sqlite3_column_int64(st, 1);
     }
     sqlite3_reset(st);
     return rc;

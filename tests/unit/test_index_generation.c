@@ -356,10 +356,10 @@ static void lists_find_what_a_scan_finds(void **state) {
             float s[K], e[K];
             size_t n, m;
 
-            must(rag_ann_search(flat, q, K, bits[f], count[f], 1, exact, e, &n,
+            must(rag_ann_search(flat, q, K, bits[f], count[f], exact, e, &n,
                                 &err),
                  &err);
-            must(rag_ann_search(again, q, K, bits[f], count[f], 1, got, s, &m,
+            must(rag_ann_search(again, q, K, bits[f], count[f], got, s, &m,
                                 &err),
                  &err);
             assert_int_equal(n, K);

@@ -1,0 +1,306 @@
+/*
+ * ann_build.c - making a vector index a piece at a time.
+ *
+ * ivf: about 3.2 sqrt(n) lists (the FAISS wiki, "Guidelines to choose an
+ * index"), centroids by k-means over a sample, codes of one byte a dimension.
+ * How many lists a search visits is measured: some vectors of the sample are
+ * questions, their true neighbours are found while the vectors go by, and the
+ * fewest lists that find enough of them are kept. One thread calls; FAISS
+ * splits the work among OpenMP's.
+ */
+#include "index/ann_int.h"
+
+#include <faiss/c_api/Clustering_c.h>
+#include <faiss/c_api/IndexFlat_c.h>
+#include <faiss/c_api/IndexIVF_c.h>
+#include <faiss/c_api/IndexScalarQuantizer_c.h>
+#include <faiss/c_api/utils/distances_c.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SAMPLE_PER_LIST                                                        \
+    40 /* vectors a list that k-means sees; FAISS warns below 39 */
+#define KMEANS_ROUNDS 10
+#define LISTS_MIN 64
+#define LISTS_MAX 4096
+#define ASKED 128 /* questions that the number of lists is measured with */
+#define NEAREST 11 /* neighbours looked for: a question finds itself */
+#define RECALL                                                                 \
+    0.98 /* of them to be found: questions of people lie further
+                     * from the texts than texts do, so more than is promised */
+#define TILE 1024 /* vectors that are compared at a time */
+
+typedef struct near {
+    float score;
+    int64_t position;
+} near;
+
+struct rag_ann_builder {
+    rag_ann *ann;
+    int threads;
+    float *asked; /* nasked vectors */
+    size_t nasked;
+    near *truth; /* NEAREST a question, worst first */
+};
+
+/* ---- lists ---------------------------------------------------------------------- */
+
+static size_t lists_for(size_t n) {
+    size_t lists = LISTS_MIN;
+
+    while (lists < LISTS_MAX && (double)lists < 3.2 * sqrt((double)n))
+        lists *= 2;
+    return lists;
+}
+
+size_t rag_ann_sample_size(rag_ann_kind kind, size_t n) {
+    size_t want = kind == RAG_ANN_IVF ? lists_for(n) * SAMPLE_PER_LIST : 0;
+
+    return want < n ? want : n;
+}
+
+static int train_lists(rag_ann *a, const float *v, size_t n, rag_error *err) {
+    FaissClusteringParameters cp;
+    FaissClustering *clustering = NULL;
+    int rc;
+
+    faiss_ClusteringParameters_init(&cp);
+    cp.niter = KMEANS_ROUNDS;
+    cp.spherical = 1;
+    cp.seed = 1234;
+    cp.min_points_per_centroid = 1; /* a small index: no warning */
+    rc = faiss_Clustering_new_with_params(&clustering, a->dim, (int)a->nlist,
+                                          &cp);
+    if (rc == 0)
+        rc = faiss_Clustering_train(clustering, (idx_t)n, v, a->quantizer);
+    if (clustering)
+        faiss_Clustering_free(clustering);
+    return rc == 0 ? 0 : rag_ann_fail(rc, "clustering", err);
+}
+
+static int begin_ivf(rag_ann *a, size_t n, const float *sample, size_t nsample,
+                     rag_error *err) {
+    int rc, failed;
+
+    a->nlist = lists_for(n);
+    while (a->nlist > 1 && a->nlist > nsample)
+        a->nlist /= 2;
+    rc = faiss_IndexFlatIP_new_with(&a->quantizer, a->dim);
+    if (rc != 0)
+        return rag_ann_fail(rc, "making lists", err);
+    failed = train_lists(a, sample, nsample, err);
+    if (failed != 0)
+        return failed;
+    rc = faiss_IndexIVFScalarQuantizer_new_with_metric(
+        &a->index, a->quantizer, (size_t)a->dim, a->nlist, QT_8bit,
+        METRIC_INNER_PRODUCT, 0);
+    if (rc == 0)
+        rc = faiss_Index_train(a->index, (idx_t)nsample, sample);
+    return rc == 0 ? 0 : rag_ann_fail(rc, "making lists", err);
+}
+
+/* Every so manyth vector of the sample is a question. */
+static int choose_questions(rag_ann_builder *b, const float *sample, size_t n,
+                            rag_error *err) {
+    size_t dim = (size_t)b->ann->dim;
+
+    b->nasked = n < ASKED ? n : ASKED;
+    b->asked = malloc((b->nasked + 1) * dim * sizeof(*b->asked));
+    b->truth = malloc((b->nasked + 1) * NEAREST * sizeof(*b->truth));
+    if (b->asked == NULL || b->truth == NULL)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    for (size_t i = 0; i < b->nasked; i++)
+        memcpy(b->asked + i * dim, sample + i * n / b->nasked * dim,
+               dim * sizeof(*b->asked));
+    for (size_t i = 0; i < b->nasked * NEAREST; i++)
+        b->truth[i] = (near){-INFINITY, -1};
+    return 0;
+}
+
+int rag_ann_begin(rag_ann_kind kind, int dim, size_t n, const float *sample,
+                  size_t nsample, int threads, rag_ann_builder **out,
+                  rag_error *err) {
+    rag_ann_builder *b = calloc(1, sizeof(*b));
+    rag_ann *a = calloc(1, sizeof(*a));
+    int rc = 0;
+
+    *out = NULL;
+    if (b == NULL || a == NULL) {
+        free(b);
+        free(a);
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    }
+    b->ann = a;
+    b->threads = threads > 0 ? threads : omp_get_num_procs();
+    omp_set_num_threads(b->threads);
+    a->kind = kind;
+    a->dim = dim;
+    if (kind == RAG_ANN_FLAT) {
+        int failed = faiss_IndexFlatIP_new_with(&a->index, dim);
+
+        if (failed != 0)
+            rc = rag_ann_fail(failed, "making an index", err);
+    } else {
+        rc = begin_ivf(a, n, sample, nsample, err);
+        if (rc == 0)
+            rc = choose_questions(b, sample, nsample, err);
+    }
+    omp_set_num_threads(1);
+    if (rc != 0) {
+        rag_ann_abort(b);
+        return rc;
+    }
+    *out = b;
+    return 0;
+}
+
+/* ---- adding ----------------------------------------------------------------------- */
+
+static void keep_nearest(near *truth, near x) {
+    size_t i = 0;
+
+    if (x.score <= truth[0].score)
+        return;
+    for (; i + 1 < NEAREST && truth[i + 1].score < x.score; i++)
+        truth[i] = truth[i + 1];
+    truth[i] = x;
+}
+
+static void compare(rag_ann_builder *b, const float *v, size_t n) {
+    size_t dim = (size_t)b->ann->dim;
+    float score[TILE];
+
+    for (size_t i = 0; i < b->nasked; i++) {
+        faiss_fvec_inner_products_ny(score, b->asked + i * dim, v, dim, n);
+        for (size_t j = 0; j < n; j++)
+            keep_nearest(b->truth + i * NEAREST,
+                         (near){score[j], (int64_t)(b->ann->n + j)});
+    }
+}
+
+int rag_ann_add(rag_ann_builder *b, const float *v, size_t n, rag_error *err) {
+    size_t dim = (size_t)b->ann->dim;
+    int rc = 0;
+
+    omp_set_num_threads(b->threads);
+    while (n > 0 && rc == 0) {
+        size_t m = n < TILE ? n : TILE;
+
+        if (b->nasked > 0)
+            compare(b, v, m);
+        rc = faiss_Index_add(b->ann->index, (idx_t)m, v);
+        b->ann->n += m;
+        v += m * dim;
+        n -= m;
+    }
+    omp_set_num_threads(1);
+    return rc == 0 ? 0 : rag_ann_fail(rc, "adding vectors", err);
+}
+
+/* ---- the end ------------------------------------------------------------------------- */
+
+/* Share of the true neighbours that are found in nprobe lists. */
+static int measure(const rag_ann_builder *b, size_t nprobe, double *recall,
+                   rag_error *err) {
+    rag_ann a = *b->ann;
+    size_t hits = 0, all = 0;
+    int rc = 0;
+
+    a.nprobe = nprobe;
+    for (size_t i = 0; i < b->nasked && rc == 0; i++) {
+        const near *truth = b->truth + i * NEAREST;
+        int64_t positions[NEAREST];
+        float scores[NEAREST];
+        size_t found;
+
+        rc = rag_ann_search(&a, b->asked + i * (size_t)a.dim, NEAREST, NULL,
+                            a.n, positions, scores, &found, err);
+        /* The best is the question itself, which any search finds. */
+        for (size_t j = 0; j + 1 < NEAREST && rc == 0; j++) {
+            all += truth[j].position >= 0;
+            for (size_t k = 0; k < found; k++)
+                hits +=
+                    truth[j].position >= 0 && positions[k] == truth[j].position;
+        }
+    }
+    *recall = all > 0 ? (double)hits / (double)all : 1;
+    return rc;
+}
+
+static int calibrate(rag_ann_builder *b, rag_error *err) {
+    rag_ann *a = b->ann;
+    size_t low = 0;
+    double recall = 0;
+    int rc = 0;
+
+    a->nprobe = a->nlist < 8 ? a->nlist : 8;
+    for (;; a->nprobe = a->nprobe * 2 < a->nlist ? a->nprobe * 2 : a->nlist) {
+        rc = measure(b, a->nprobe, &recall, err);
+        if (rc != 0 || recall >= RECALL || a->nprobe == a->nlist)
+            break;
+        low = a->nprobe;
+    }
+    /* Between the last that was too few and this, to an eighth. */
+    while (rc == 0 && a->nprobe - low > a->nprobe / 8 + 1) {
+        size_t middle = low + (a->nprobe - low) / 2;
+
+        rc = measure(b, middle, &recall, err);
+        if (recall >= RECALL)
+            a->nprobe = middle;
+        else
+            low = middle;
+    }
+    return rc;
+}
+
+int rag_ann_finish(rag_ann_builder *b, rag_ann **out, rag_error *err) {
+    rag_ann *a = b->ann;
+    int rc = 0;
+
+    *out = NULL;
+    if (a->kind == RAG_ANN_IVF) {
+        int failed = faiss_IndexIVF_make_direct_map(a->index, 1);
+
+        rc = failed ? rag_ann_fail(failed, "filling lists", err)
+                    : calibrate(b, err);
+    }
+    if (rc == 0) {
+        *out = a;
+        b->ann = NULL;
+    }
+    rag_ann_abort(b);
+    return rc;
+}
+
+void rag_ann_abort(rag_ann_builder *b) {
+    if (b == NULL)
+        return;
+    rag_ann_close(b->ann);
+    free(b->asked);
+    free(b->truth);
+    free(b);
+}
+
+int rag_ann_build(rag_ann_kind kind, int dim, const float *v, size_t n,
+                  int threads, rag_ann **out, rag_error *err) {
+    size_t m = rag_ann_sample_size(kind, n), d = (size_t)dim;
+    float *sample = malloc((m + 1) * d * sizeof(*sample));
+    rag_ann_builder *b = NULL;
+    int rc;
+
+    *out = NULL;
+    if (sample == NULL)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    for (size_t i = 0; i < m; i++)
+        memcpy(sample + i * d, v + i * n / m * d, d * sizeof(*sample));
+    rc = rag_ann_begin(kind, dim, n, sample, m, threads, &b, err);
+    free(sample);
+    if (rc == 0)
+        rc = rag_ann_add(b, v, n, err);
+    if (rc == 0)
+        return rag_ann_finish(b, out, err);
+    rag_ann_abort(b);
+    return rc;
+}

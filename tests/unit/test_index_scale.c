@@ -1,0 +1,327 @@
+/*
+ * Promises: what a large store does otherwise than a small one changes no
+ * answer. Compressed lists find what a scan finds and never come back with
+ * less than there is; cosines are those of the stored vectors; sentences that
+ * are too many to be searched still count; a filter that is remembered is
+ * right at every moment.
+ */
+#include "test_index_support.h"
+
+#define MANY 6000
+#define CENTRES 200
+#define K 10
+
+static unsigned seed = 4711;
+
+static double draw(void) {
+    seed = seed * 1664525u + 1013904223u;
+    return (double)(seed >> 8) / (1 << 24);
+}
+
+static void normalize(float *v) {
+    double sum = 0;
+
+    for (int i = 0; i < DIM; i++)
+        sum += (double)v[i] * v[i];
+    for (int i = 0; i < DIM; i++)
+        v[i] /= (float)sqrt(sum);
+}
+
+/* Around one of the centres, as texts on a subject are. */
+static void near_centre(int centre, float *v) {
+    unsigned keep = seed;
+
+    seed = (unsigned)centre * 2654435761u + 1;
+    for (int i = 0; i < DIM; i++)
+        v[i] = (float)(draw() - 0.5);
+    seed = keep;
+    for (int i = 0; i < DIM; i++)
+        v[i] += (float)(draw() - 0.5) * 0.6f;
+    normalize(v);
+}
+
+typedef struct both {
+    float *v;
+    rag_ann *flat, *lists;
+} both;
+
+static void make_both(both *b) {
+    rag_error err;
+
+    b->v = malloc((size_t)MANY * DIM * sizeof(*b->v));
+    assert_non_null(b->v);
+    for (int i = 0; i < MANY; i++)
+        near_centre(i % CENTRES, b->v + (size_t)i * DIM);
+    must(rag_ann_build(RAG_ANN_FLAT, DIM, b->v, MANY, 1, &b->flat, &err), &err);
+    must(rag_ann_build(RAG_ANN_IVF, DIM, b->v, MANY, 1, &b->lists, &err), &err);
+}
+
+static void free_both(both *b) {
+    rag_ann_close(b->flat);
+    rag_ann_close(b->lists);
+    free(b->v);
+}
+
+static double recall(const both *b, const uint8_t *live, size_t count) {
+    int64_t exact[K], got[K];
+    float s[K];
+    size_t n, m, hits = 0, all = 0;
+    rag_error err;
+
+    for (int t = 0; t < 100; t++) {
+        float q[DIM];
+
+        near_centre(t % CENTRES, q);
+        must(rag_ann_search(b->flat, q, K, live, count, exact, s, &n, &err),
+             &err);
+        must(rag_ann_search(b->lists, q, K, live, count, got, s, &m, &err),
+             &err);
+        assert_int_equal(m, n);
+        all += n;
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < m; j++)
+                hits += exact[i] == got[j];
+        for (size_t j = 0; j < m; j++)
+            assert_true(live == NULL || live[got[j] / 8] >> got[j] % 8 & 1);
+    }
+    return (double)hits / (double)all;
+}
+
+static void lists_are_as_many_as_recall_needs(void **state) {
+    uint8_t *live = calloc(MANY / 8 + 1, 1);
+    size_t visited, lists, count = 0;
+    both b;
+
+    (void)state;
+    assert_non_null(live);
+    make_both(&b);
+    rag_ann_probes(b.lists, &visited, &lists);
+    assert_true(visited > 0 && visited < lists / 2); /* not simply all */
+    assert_true(recall(&b, NULL, MANY) >= 0.95);
+    for (int i = 0; i < MANY; i++)
+        if (draw() < 0.7) { /* 30 % deleted */
+            live[i / 8] |= (uint8_t)(1u << (i % 8));
+            count++;
+        }
+    assert_true(recall(&b, live, count) >= 0.95);
+    free(live);
+    free_both(&b);
+}
+
+/* The rows that a filter leaves can all lie far away from the question. */
+static void filters_never_leave_the_list_short(void **state) {
+    uint8_t *live = calloc(MANY / 8 + 1, 1);
+    size_t count = 0;
+    int64_t got[100];
+    float s[100], q[DIM];
+    rag_error err;
+    size_t n;
+    both b;
+
+    (void)state;
+    assert_non_null(live);
+    make_both(&b);
+    near_centre(0, q);
+    for (int i = 0; i < MANY; i++) {
+        double dot = 0;
+
+        for (int j = 0; j < DIM; j++)
+            dot += (double)q[j] * b.v[(size_t)i * DIM + (size_t)j];
+        if (dot < 0) {
+            live[i / 8] |= (uint8_t)(1u << (i % 8));
+            count++;
+        }
+    }
+    assert_true(count > 2100 && count < MANY);
+    must(rag_ann_search(b.lists, q, 100, live, count, got, s, &n, &err), &err);
+    assert_int_equal(n, 100);
+    free(live);
+    free_both(&b);
+}
+
+/* ---- whole searches --------------------------------------------------------------- */
+
+static void put_parts(rag_index_writer *w, int from, int to) {
+    for (int i = from; i < to; i++) {
+        char id[16], text[64];
+        test_doc t = {.id = id, .text = text};
+        float values[5][DIM];
+        rag_vector v[5];
+        rag_document d;
+        rag_error err;
+
+        snprintf(id, sizeof(id), "d%d", i);
+        snprintf(text, sizeof(text), "word%d a---word%d b", i % 50, i % 9);
+        test_document(&t, &d);
+        for (int j = 0; j < 5; j++)
+            near_centre(i * 5 + j, values[j]);
+        v[0] = (rag_vector){RAG_VECTOR_CHUNK, 0, 0, values[0]};
+        v[1] = (rag_vector){RAG_VECTOR_CHUNK, 1, 0, values[1]};
+        v[2] = (rag_vector){RAG_VECTOR_SENTENCE, 0, 0, values[2]};
+        v[3] = (rag_vector){RAG_VECTOR_SENTENCE, 0, 1, values[3]};
+        v[4] = (rag_vector){RAG_VECTOR_SENTENCE, 1, 0, values[4]};
+        must(rag_index_writer_put(w, &d, v, 5, &err), &err);
+        rag_document_free(&d);
+    }
+    test_commit(w);
+}
+
+static rag_index *open_with(const char *dir, rag_index_limits limits) {
+    rag_index_options opt = {.fingerprint = test_fp, .threads = 1};
+    rag_index *ix;
+    rag_error err;
+
+    must(rag_index_open_limited(dir, &opt, &limits, &ix, &err), &err);
+    return ix;
+}
+
+/* All candidates are asked for, so that both must see the same ones. */
+static rag_index_result ask_all(rag_index *ix, const float *v) {
+    rag_index_query q = {.vector = v,
+                         .k = 1000,
+                         .chunks = 5,
+                         .candidates = 10000,
+                         .kind = -1,
+                         .vector_weight = 1};
+    rag_tuning t = rag_tuning_default;
+    rag_index_result r;
+    rag_error err;
+
+    t.feedback = 0; /* that one takes the index's word for it */
+    rag_index_set_tuning(ix, &t);
+    must(rag_index_search(ix, &q, &r, &err), &err);
+    return r;
+}
+
+static void lose_snapshots(const char *dir) {
+    DIR *d = opendir(dir);
+    struct dirent *e;
+
+    assert_non_null(d);
+    while ((e = readdir(d)) != NULL)
+        if (strstr(e->d_name, ".snap"))
+            unlinkat(dirfd(d), e->d_name, 0);
+    closedir(d);
+}
+
+static void cosines_are_those_of_the_store(void **state) {
+    rag_index_limits plain = rag_index_limits_default, large = plain;
+    char *dir = test_dir();
+    rag_index_writer *w = test_writer(dir);
+
+    (void)state;
+    large.flat_max = 0; /* compressed */
+    large.parts_max = 0; /* parts are only in the store */
+    put_parts(w, 0, 150);
+    for (int round = 0; round < 3; round++) {
+        rag_index *a = open_with(dir, plain), *b;
+        rag_index_stats s;
+        rag_error err;
+
+        if (round < 2)
+            lose_snapshots(dir); /* the last round reads the large one's */
+        b = open_with(dir, large);
+        if (round == 1) { /* and some that came later */
+            put_parts(w, 150, 170);
+            must(rag_index_writer_remove(w, "d7", &err), &err);
+            test_commit(w);
+        }
+        must(rag_index_describe(b, &s, &err), &err);
+        assert_string_equal(s.ann, "ivf");
+        assert_true(s.vectors < 150 * 2 + 20 * 5 + 1);
+        for (int t = 0; t < 20; t++) {
+            rag_index_result x, y;
+            float q[DIM];
+
+            near_centre(t * 31, q);
+            x = ask_all(a, q);
+            y = ask_all(b, q);
+            assert_true(x.n > 250);
+            assert_int_equal(x.n, y.n);
+            for (size_t i = 0; i < x.n; i++) {
+                assert_int_equal(x.hits[i].chunk, y.hits[i].chunk);
+                if (fabs(x.hits[i].vector - y.hits[i].vector) > 1e-6)
+                    fail_msg("cosine %.9f, not %.9f", y.hits[i].vector,
+                             x.hits[i].vector);
+            }
+            rag_index_result_free(&x);
+            rag_index_result_free(&y);
+        }
+        rag_index_close(a);
+        rag_index_close(b);
+        lose_snapshots(dir);
+        if (round == 1)
+            rag_index_close(open_with(dir, large));
+    }
+    rag_index_writer_close(w);
+    test_dir_free(dir);
+}
+
+/* ---- filters ------------------------------------------------------------------------- */
+
+static size_t count_at(rag_index *ix, int64_t now, const char *collection,
+                       const char *source) {
+    rag_index_query q = {.text = "word",
+                         .len = 4,
+                         .k = 100,
+                         .kind = -1,
+                         .now = now,
+                         .collection = collection,
+                         .source = source,
+                         .vector_weight = -1};
+    rag_index_result r;
+    rag_error err;
+    size_t n;
+
+    must(rag_index_search(ix, &q, &r, &err), &err);
+    n = r.documents;
+    rag_index_result_free(&r);
+    return n;
+}
+
+static void remembered_filters_know_the_time(void **state) {
+    const test_doc docs[] = {
+        {.id = "always", .text = "word one", .collection = "x"},
+        {.id = "from", .text = "word two", .from = 100},
+        {.id = "until", .text = "word three", .until = 200, .collection = "x"},
+        {.id = "both", .text = "word four", .from = 100, .until = 150},
+        {.id = "else", .text = "word five", .source = "/other/file"}};
+    char *dir = test_dir();
+    rag_index *ix;
+
+    (void)state;
+    test_store(dir, docs, 5);
+    ix = test_open(dir);
+    for (int round = 0; round < 3; round++) { /* made, then remembered */
+        for (int64_t now = 90; now <= 210; now++) {
+            size_t want =
+                2 + (now >= 100) + (now <= 200) + (now >= 100 && now <= 150);
+
+            assert_int_equal(count_at(ix, now, NULL, NULL), want);
+            assert_int_equal(count_at(ix, now, "x", NULL), 1 + (now <= 200));
+        }
+        assert_int_equal(count_at(ix, RAG_TIME_NONE, NULL, NULL), 5);
+        assert_int_equal(count_at(ix, RAG_TIME_NONE, NULL, "/other"), 1);
+        assert_int_equal(count_at(ix, RAG_TIME_NONE, "none", NULL), 0);
+        /* more kinds than are remembered */
+        for (int i = 0; i < 2 * RAG_INDEX_FILTERS_MAX; i++) {
+            char name[16];
+
+            snprintf(name, sizeof(name), "c%d", i);
+            assert_int_equal(count_at(ix, 120, name, NULL), 0);
+        }
+    }
+    rag_index_close(ix);
+    test_dir_free(dir);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_are_as_many_as_recall_needs),
+        cmocka_unit_test(filters_never_leave_the_list_short),
+        cmocka_unit_test(cosines_are_those_of_the_store),
+        cmocka_unit_test(remembered_filters_know_the_time),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
