@@ -292,6 +292,8 @@ enum {
     CMP_AFTER,
     CMP_UNTIL,
     CMP_FROM,
+    CMP_SINCE_BEFORE, /* "3일 전부터" */
+    CMP_UNTIL_AFTER,
     CMP_ABOUT
 };
 
@@ -302,19 +304,37 @@ typedef struct comparison {
 
 /* Behind a Korean number, or behind its unit. */
 static const comparison CMP_BEHIND[] = {
-    {"이상", CMP_AT_LEAST},    {"이하", CMP_AT_MOST},
-    {"미만", CMP_LESS},        {"초과", CMP_MORE},
-    {"이내", CMP_WITHIN},      {"안에", CMP_WITHIN},
-    {"내에", CMP_WITHIN},      {"이전", CMP_BEFORE},
-    {"전까지", CMP_BEFORE},    {"전에", CMP_BEFORE},
-    {"전", CMP_BEFORE},        {"이후", CMP_AFTER},
-    {"후에", CMP_AFTER},       {"뒤에", CMP_AFTER},
-    {"후", CMP_AFTER},         {"뒤", CMP_AFTER},
-    {"까지", CMP_UNTIL},       {"부터", CMP_FROM},
-    {"or more", CMP_AT_LEAST}, {"or less", CMP_AT_MOST},
-    {"or fewer", CMP_AT_MOST}, {"or older", CMP_AT_LEAST},
-    {"or later", CMP_AFTER},   {"or earlier", CMP_BEFORE},
-    {"before", CMP_BEFORE},    {"after", CMP_AFTER},
+    {"이상", CMP_AT_LEAST},
+    {"이하", CMP_AT_MOST},
+    {"미만", CMP_LESS},
+    {"초과", CMP_MORE},
+    {"전부터", CMP_SINCE_BEFORE},
+    {"이전부터", CMP_SINCE_BEFORE},
+    {"후까지", CMP_UNTIL_AFTER},
+    {"이후까지", CMP_UNTIL_AFTER},
+    {"뒤까지", CMP_UNTIL_AFTER},
+    {"이내", CMP_WITHIN},
+    {"안에", CMP_WITHIN},
+    {"내에", CMP_WITHIN},
+    {"이전", CMP_BEFORE},
+    {"전까지", CMP_BEFORE},
+    {"전에", CMP_BEFORE},
+    {"전", CMP_BEFORE},
+    {"이후", CMP_AFTER},
+    {"후에", CMP_AFTER},
+    {"뒤에", CMP_AFTER},
+    {"후", CMP_AFTER},
+    {"뒤", CMP_AFTER},
+    {"까지", CMP_UNTIL},
+    {"부터", CMP_FROM},
+    {"or more", CMP_AT_LEAST},
+    {"or less", CMP_AT_MOST},
+    {"or fewer", CMP_AT_MOST},
+    {"or older", CMP_AT_LEAST},
+    {"or later", CMP_AFTER},
+    {"or earlier", CMP_BEFORE},
+    {"before", CMP_BEFORE},
+    {"after", CMP_AFTER},
 };
 
 /* Before an English number; longer ones first. */

@@ -294,7 +294,7 @@ static bool korean_connective(const char *t, size_t n) {
         "어서",   "아서", "해서", "하여",   "되어",     "므로",   "니까",
         "더라도", "라도", "경우", "경우에", "경우에는", "경우는", "때는",
         "때에는", "때에", "후에", "뒤에",   "다음",     "아니라", "아니고",
-        "하되",   "되지", "다가", "도록"};
+        "하되",   "다가", "도록"};
     for (size_t i = 0; i < COUNT(END); i++)
         if (ends(t, n, END[i]))
             return true;
@@ -317,6 +317,15 @@ static bool english_conjunction(const char *s, size_t i, size_t e) {
            among(BEHIND_COMMA, COUNT(BEHIND_COMMA), s + i, e - i);
 }
 
+/* What stands behind e is a negation: in "환불하면 안 됩니다" it belongs to
+ * the verb that only looks like the end of a clause. */
+static bool negated(const char *s, size_t n, size_t e) {
+    bool adnominal;
+    size_t i = e, end = next_token(s, n, &i);
+    return end > i && (unsigned char)s[i] >= 0x80 &&
+           korean_negation(s + i, end - i, &adnominal);
+}
+
 static bool hard_break(char c) {
     return c == ';' || c == '\n';
 }
@@ -336,7 +345,7 @@ void rag_clause_around(const rag_facts *f, size_t *start, size_t *end) {
         if (e <= i)
             break;
         bool korean = (unsigned char)s[i] >= 0x80;
-        if (korean && korean_connective(s + i, e - i)) {
+        if (korean && korean_connective(s + i, e - i) && !negated(s, n, e)) {
             if (e <= *start)
                 lo = e;
             else if (e >= *end && hi == n)
