@@ -1,11 +1,12 @@
 /*
  * pipeline_generate.c - prompt, generator, and grounding while it streams.
  *
- * Text reaches the one who asked only after it passed the checks: whenever
- * the generated text ends a cited sentence, the whole of it so far is
- * grounded, and what is new is released. Nothing released is taken back: if
- * what follows fails, the answer is what was released. Called on the
- * request's thread; the generator's token callback runs on it too.
+ * Text reaches the one who asked only after it passed the checks: sentence by
+ * sentence, as rag_ground_stream lets it through, and from the moment on when
+ * what was said so far is likely enough and rests on the right place. Nothing
+ * given out is taken back: if what follows fails, the answer ends before it.
+ * Called on the request's thread; the generator's token callback runs on it
+ * too.
  */
 #include "daemon/pipeline_int.h"
 
@@ -86,21 +87,13 @@ typedef struct speaking {
     rag_asking *a;
     const rag_prompt *prompt;
     rag_generation *gen;
-    rag_buf raw; /* generated so far */
-    size_t checked; /* bytes of raw already looked at */
+    rag_ground_stream *stream; /* judges what is said */
+    rag_buf passed; /* judged well, not yet given out */
     rag_grounding best; /* the extract that would be given without a model */
-    rag_grounding kept; /* of what was released */
-    size_t released; /* bytes of kept.answer */
+    bool given; /* something was given out: what passes follows at once */
     bool late; /* the deadline stopped it */
     rag_error err;
 } speaking;
-
-static int ground(speaking *s, const char *text, rag_grounding *g) {
-    rag_asking *a = s->a;
-    return rag_ground_check(rag_buf_str(&a->question), a->lang, text,
-                            s->prompt->refusal, &a->evidence, a->passages,
-                            a->p->parts.sentences, g, &s->err);
-}
 
 /* Whether what the model said, and how much it doubted, leaves the evidence
  * likely enough. */
@@ -110,42 +103,6 @@ static bool trusted(speaking *s, const rag_grounding *g) {
         least *= SECOND_SHARE;
     return rag_asking_judge(s->a, s->gen->refusal_logprob, g, &s->err) == 0 &&
            s->a->probability >= least;
-}
-
-/* Releases g's text beyond what is out already, when it goes on from it.
- * Takes g over. */
-static bool release(speaking *s, rag_grounding *g) {
-    size_t len = g->answer ? strlen(g->answer) : 0;
-    bool goes_on =
-        len >= s->released &&
-        (!s->released || memcmp(g->answer, s->kept.answer, s->released) == 0);
-    if (!goes_on) {
-        rag_grounding_free(g);
-        return false;
-    }
-    rag_asking_say(s->a, g->answer + s->released, len - s->released);
-    rag_grounding_free(&s->kept);
-    s->kept = *g;
-    memset(g, 0, sizeof *g);
-    s->released = len;
-    return true;
-}
-
-/* End of the last cited sentence in raw ("... [1]" and what closes it), once
- * something follows that shows it is over; 0 when there is none new. */
-static size_t sentence_end(const rag_buf *raw, size_t from) {
-    for (size_t i = raw->len; i-- > from + 1;) {
-        if (raw->data[i - 1] != ']')
-            continue;
-        size_t end = i;
-        while (end < raw->len &&
-               (raw->data[end] == '.' || raw->data[end] == '!' ||
-                raw->data[end] == '?'))
-            end++;
-        if (end < raw->len && (raw->data[end] == ' ' || raw->data[end] == '\n'))
-            return end;
-    }
-    return 0;
 }
 
 static const char *cited_doc(const rag_asking *a, const rag_citation *c) {
@@ -216,30 +173,32 @@ static bool agrees(speaking *s, const rag_grounding *g) {
     return false;
 }
 
-static void release_sentences(speaking *s) {
-    size_t end = sentence_end(&s->raw, s->checked);
-    if (!end || end <= s->checked)
+/* Gives out what has passed, once the answer so far may be given at all. */
+static void give_out(speaking *s) {
+    if (!s->passed.len)
         return;
-    s->checked = end;
-    char *text = NULL;
-    rag_grounding g = {0};
-    if (rag_str_dup_n(s->raw.data, end, &text, &s->err) == 0 &&
-        ground(s, text, &g) == 0 && g.verdict == RAG_GROUND_OK &&
-        trusted(s, &g) && agrees(s, &g))
-        release(s, &g);
-    rag_grounding_free(&g);
-    free(text);
+    if (!s->given) {
+        rag_grounding g;
+        rag_ground_stream_view(s->stream, &g);
+        s->given = trusted(s, &g) && agrees(s, &g);
+    }
+    if (!s->given)
+        return;
+    rag_asking_say(s->a, s->passed.data, s->passed.len);
+    rag_buf_clear(&s->passed);
 }
 
 static int on_token(void *user, const char *piece, size_t len) {
     speaking *s = user;
+    bool over = false;
     if (isnan(s->a->out->ms.first_token))
         s->a->out->ms.first_token = rag_clock_ms() - s->a->started_ms;
-    if (rag_buf_append(&s->raw, piece, len, &s->err))
+    if (rag_ground_stream_feed(s->stream, piece, len, &s->passed, &over,
+                               &s->err))
         return 1;
     if (s->a->ask->on_text)
-        release_sentences(s);
-    return 0;
+        give_out(s);
+    return over;
 }
 
 static int gone(void *user) {
@@ -250,12 +209,6 @@ static int gone(void *user) {
 }
 
 /* ---- from generation to answer ---------------------------------------------------- */
-
-/* What was released is all that may be said. */
-static int keep_released(speaking *s, const char *why, rag_error *err) {
-    snprintf(s->a->out->reason, sizeof s->a->out->reason, "cut: %.120s", why);
-    return rag_asking_grounded(s->a, RAG_ANSWERED, "", &s->kept, err);
-}
 
 /*
  * A bare span ("5 days [1]") is said as the sentence it stands in, which the
@@ -275,23 +228,23 @@ static void say_in_full(speaking *s, rag_grounding *g) {
     g->shortest = span;
 }
 
+static int cut_short(rag_asking *a, const rag_grounding *g, const char *why,
+                     rag_error *err) {
+    snprintf(a->out->reason, sizeof a->out->reason, "cut: %.120s", why);
+    return rag_asking_grounded(a, RAG_ANSWERED, "", g, err);
+}
+
 static int settle(speaking *s, rag_error *err) {
     rag_asking *a = s->a;
     rag_grounding g = {0};
-    int rc = ground(s, rag_buf_str(&s->gen->text), &g);
-    if (rc) {
-        if (err)
-            *err = s->err;
-        goto out;
-    }
+    int rc = rag_ground_stream_finish(s->stream, &s->passed, &g, err);
+    if (rc)
+        return rc;
     bool trust = trusted(s, &g);
-    if (s->released) {
-        /* The rest must pass and go on from it, or it is left out. */
-        if (g.verdict != RAG_GROUND_OK || !release(s, &g)) {
-            rc = keep_released(s, g.reason, err);
-            goto out;
-        }
-        rc = rag_asking_grounded(a, RAG_ANSWERED, "", &s->kept, err);
+    if (s->given) {
+        give_out(s);
+        rc = *g.reason ? cut_short(a, &g, g.reason, err)
+                       : rag_asking_grounded(a, RAG_ANSWERED, "", &g, err);
     } else if (!trust) {
         rc = rag_asking_refuse(
             a, g.verdict == RAG_GROUND_REFUSED ? "model" : "doubt", err);
@@ -307,9 +260,15 @@ static int settle(speaking *s, rag_error *err) {
         say_in_full(s, &g);
         rc = rag_asking_grounded(a, RAG_ANSWERED, "", &g, err);
     }
-out:
     rag_grounding_free(&g);
     return rc;
+}
+
+/* The generation ended before its end: what was given out is the answer. */
+static int keep_given(speaking *s, const char *why, rag_error *err) {
+    rag_grounding g;
+    rag_ground_stream_view(s->stream, &g);
+    return cut_short(s->a, &g, why, err);
 }
 
 static int without_generator(rag_asking *a, const char *why, rag_error *err) {
@@ -349,8 +308,8 @@ static int run(speaking *s, rag_error *err) {
     }
     if (s->late)
         rag_error_set(&why, RAG_E_TIMEOUT, "no answer in time");
-    if (s->released)
-        return keep_released(s, why.message, err);
+    if (s->given)
+        return keep_given(s, why.message, err);
     return without_generator(a, why.message, err);
 }
 
@@ -385,7 +344,7 @@ int rag_asking_generate(rag_asking *a, rag_error *err) {
     rag_prompt prompt = {0};
     rag_generation gen = {.refusal_logprob = NAN};
     speaking s = {.a = a, .prompt = &prompt, .gen = &gen};
-    rag_buf_init(&s.raw, 0);
+    rag_buf_init(&s.passed, 0);
     rc = rag_prompt_build(a->p->parts.card, a->lang, rag_buf_str(&a->question),
                           &a->evidence, &prompt, err);
     if (!rc)
@@ -395,12 +354,16 @@ int rag_asking_generate(rag_asking *a, rag_error *err) {
                                 &a->evidence, a->passages,
                                 a->p->parts.sentences, &s.best, err);
     if (!rc)
+        rc = rag_ground_stream_open(rag_buf_str(&a->question), a->lang,
+                                    prompt.refusal, &a->evidence, a->passages,
+                                    a->p->parts.sentences, &s.stream, err);
+    if (!rc)
         rc = run(&s, err);
     turn_give(a->p);
-    rag_grounding_free(&s.kept);
+    rag_ground_stream_close(s.stream);
     rag_grounding_free(&s.best);
     rag_generation_free(&gen);
     rag_prompt_free(&prompt);
-    rag_buf_free(&s.raw);
+    rag_buf_free(&s.passed);
     return rc;
 }

@@ -219,6 +219,7 @@ static int took_piece(run *r, const char *piece, size_t n) {
         return 0;
     if (out->first_token_ms == 0.0)
         out->first_token_ms = rag_clock_ms() - r->started_ms;
+    out->tokens++; /* until the server tells, which it does not when stopped */
     int rc = rag_buf_append(&out->text, piece, n, &r->fault);
     if (rc)
         return fail(r, rc);

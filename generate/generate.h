@@ -307,6 +307,9 @@ int rag_ground_stream_open(const char *question, const char *lang,
  * generation, as nothing further will be taken. */
 int rag_ground_stream_feed(rag_ground_stream *g, const char *piece, size_t len,
                            rag_buf *release, bool *stop, rag_error *err);
+/* What was taken so far, as it would be if nothing followed: OK, or FAILED
+ * while there is nothing. Borrowed until the next call on g. */
+void rag_ground_stream_view(const rag_ground_stream *g, rag_grounding *out);
 /* Judges the rest. release may be NULL. Once a stream. */
 int rag_ground_stream_finish(rag_ground_stream *g, rag_buf *release,
                              rag_grounding *out, rag_error *err);

@@ -329,6 +329,15 @@ int rag_ground_stream_feed(rag_ground_stream *g, const char *piece, size_t len,
     return rc;
 }
 
+void rag_ground_stream_view(const rag_ground_stream *g, rag_grounding *out) {
+    *out = (rag_grounding){.verdict = g->answer.len ? RAG_GROUND_OK
+                                                    : RAG_GROUND_FAILED,
+                           .answer = g->answer.len ? g->answer.data : NULL,
+                           .shortest = g->shortest,
+                           .citations = g->citation,
+                           .ncitations = g->ncitations};
+}
+
 int rag_ground_stream_finish(rag_ground_stream *g, rag_buf *release,
                              rag_grounding *out, rag_error *err) {
     size_t before = g->answer.len;
