@@ -6,6 +6,7 @@
  * only list of keys: reading, flags, comparing and the documents' test all
  * walk it.
  */
+#include "daemon/cache.h"
 #include "daemon/config.h"
 
 #include "base/buf.h"
@@ -99,6 +100,10 @@ static const key KEYS[] = {
     {"answer.faq", KEY_BOOL, AT(faq), "yes", 0, 0, LIVE},
     {"answer.faq_cosine", KEY_NUM, AT(faq_cosine), "0.85", 0, 1, LIVE},
     {"answer.gate", KEY_NUM, AT(gate), "0.5", 0, 1, LIVE},
+    {"answer.cache_entries", KEY_INT, AT(cache_entries), "1000", 0,
+     RAG_CACHE_ENTRIES_MAX, LIVE},
+    {"answer.cache_bytes", KEY_INT, AT(cache_bytes), "8388608", 0,
+     RAG_CACHE_BYTES_MAX, LIVE},
     {"answer.gate_file", KEY_PATH, AT(gate_file), "", 0, 0, FIXED},
 
     {"desk.enabled", KEY_BOOL, AT(desk_on), "yes", 0, 0, FIXED},

@@ -69,6 +69,7 @@ typedef struct rag_config {
     bool faq; /* approved answers first */
     double faq_cosine; /* a near match needs at least this */
     double gate; /* evidence below this probability is refused */
+    long cache_entries, cache_bytes; /* answers kept for the same question */
     char *gate_file; /* a gate of one's own; "" the built-in one */
     /* [desk] */
     bool desk_on;

@@ -50,9 +50,19 @@ int rag_desk_refresh(rag_desk *d, rag_error *err) {
     pthread_mutex_lock(&d->live_lock);
     rag_desk_live *old = d->live;
     d->live = l;
+    d->revision++;
     pthread_mutex_unlock(&d->live_lock);
     rag_desk_live_unref(old);
     return 0;
+}
+
+uint64_t rag_desk_revision(rag_desk *d) {
+    if (!d)
+        return 0;
+    pthread_mutex_lock(&d->live_lock);
+    uint64_t n = d->revision;
+    pthread_mutex_unlock(&d->live_lock);
+    return n;
 }
 
 bool rag_desk_answers(rag_desk *d) {

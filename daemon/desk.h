@@ -46,6 +46,8 @@ void rag_desk_code(const char *id, char out[RAG_ANSWER_CODE_MAX]);
 int rag_desk_code_line(const char *lang, const char *code, rag_buf *out,
                        rag_error *err);
 
+/* Another number whenever the live entries are others. */
+uint64_t rag_desk_revision(rag_desk *d);
 /* True when the desk has live entries. */
 bool rag_desk_answers(rag_desk *d);
 /* Takes hidden entries out of r; _exact and _near also append the desk's. */

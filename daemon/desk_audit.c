@@ -103,6 +103,8 @@ int rag_desk_body(rag_desk *d, const rag_desk_asked *asked, const rag_answer *a,
         isnan(a->ms.total) ? json_null() : json_real(round(a->ms.total)));
     if (v && !isnan(a->confidence))
         json_object_set_new(v, "confidence", json_real(a->confidence));
+    if (v && a->cached)
+        json_object_set_new(v, "cached", json_true());
     *out = v;
     return v ? 0 : rag_error_set(err, RAG_E_NOMEM, "no memory for a record");
 }

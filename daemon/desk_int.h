@@ -33,6 +33,7 @@ struct rag_desk {
 
     pthread_mutex_t live_lock;
     rag_desk_live *live; /* replaced whole; readers take a reference */
+    uint64_t revision; /* how often it was */
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t wake, space, idle;

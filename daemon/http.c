@@ -320,6 +320,17 @@ static size_t body_limit(rag_server *s) {
     return n;
 }
 
+/* Who asks, as far as the door tells: the holder of the token, or a user of
+ * this machine. */
+static void name_principal(const door *d, rag_job *j) {
+    struct ucred u;
+    socklen_t len = sizeof u;
+    if (d->tcp)
+        snprintf(j->principal, sizeof j->principal, "token");
+    else if (getsockopt(j->fd, SOL_SOCKET, SO_PEERCRED, &u, &len) == 0)
+        snprintf(j->principal, sizeof j->principal, "uid %ld", (long)u.uid);
+}
+
 /* What can be said before the body: path, method, token, length. */
 static void look_at_head(door *d, struct MHD_Connection *c, rag_job *j,
                          const char *url, const char *method) {
@@ -427,6 +438,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c,
             expect(s, l, rag_clock_ms(), receive_limit(s));
         if (l)
             l->used = true;
+        name_principal(d, j);
         look_at_head(d, c, j, url, method);
         bool waits = *header(c, MHD_HTTP_HEADER_EXPECT) != '\0';
         return j->status && (waits || j->too_large) ? answer(c, j) : MHD_YES;

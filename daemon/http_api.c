@@ -139,6 +139,7 @@ static void log_ask(rag_job *j, const rag_answer *a, const char *question) {
 
 static int run_ask(rag_job *j, rag_ask *ask, rag_answer *out, rag_error *err) {
     ask->cancelled = cancelled;
+    ask->principal = j->principal;
     ask->user = j;
     int rc = rag_pipeline_ask(rag_job_pipeline(j), ask, out, err);
     if (rc == RAG_E_CANCELLED)

@@ -26,6 +26,7 @@
 typedef struct rag_job {
     rag_server *server;
     rag_endpoint endpoint;
+    char principal[24]; /* "token", "uid 1000", or "" when not known */
     bool stream; /* the client accepts server-sent events */
     bool too_large; /* by its own word: not even read */
     size_t received;

@@ -29,6 +29,12 @@ int rag_pipeline_open(const rag_pipeline_parts *parts, rag_config *config,
     if (!p)
         return rag_error_set(err, RAG_E_NOMEM, "no memory for the pipeline");
     p->parts = *parts;
+    int rc = rag_cache_open((size_t)config->cache_entries,
+                            (size_t)config->cache_bytes, &p->cache, err);
+    if (rc) {
+        free(p);
+        return rc;
+    }
     p->config = rag_config_ref(config);
     p->started_ms = rag_clock_ms();
     rag_encoder_describe(parts->encoder, &p->encoder);
@@ -49,6 +55,7 @@ void rag_pipeline_close(rag_pipeline *p) {
         return;
     pthread_cond_destroy(&p->turn);
     pthread_mutex_destroy(&p->lock);
+    rag_cache_close(p->cache);
     rag_config_unref(p->config);
     free(p);
 }
@@ -57,8 +64,11 @@ void rag_pipeline_configure(rag_pipeline *p, rag_config *config) {
     pthread_mutex_lock(&p->lock);
     rag_config *old = p->config;
     p->config = rag_config_ref(config);
+    p->settings++;
     pthread_mutex_unlock(&p->lock);
     rag_config_unref(old);
+    rag_cache_limit(p->cache, (size_t)config->cache_entries,
+                    (size_t)config->cache_bytes);
 }
 
 rag_config *rag_pipeline_config(rag_pipeline *p) {
@@ -77,6 +87,7 @@ void rag_pipeline_load_now(rag_pipeline *p, rag_pipeline_load *out) {
     out->generating = p->generating;
     out->waiting = p->waiting;
     pthread_mutex_unlock(&p->lock);
+    rag_cache_describe(p->cache, &out->cache);
 }
 
 /* ---- pieces that asking and searching share ------------------------------------ */
@@ -322,8 +333,8 @@ static int step_answer(rag_asking *a, rag_error *err) {
 
 static int run_steps(rag_asking *a, rag_error *err) {
     static int (*const steps[])(rag_asking *, rag_error *) = {
-        step_faq_exact, step_search,      step_faq_near, step_evidence,
-        step_gate,      rag_asking_entry, step_answer};
+        step_faq_exact, rag_asking_recall, step_search,      step_faq_near,
+        step_evidence,  step_gate,         rag_asking_entry, step_answer};
     int rc = 0;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         if (rag_asking_cancelled(a))
@@ -343,10 +354,14 @@ int rag_pipeline_ask(rag_pipeline *p, const rag_ask *ask, rag_answer *out,
     out->lang = "";
     rag_asking a = {.p = p, .ask = ask, .out = out};
     a.started_ms = rag_clock_ms();
-    a.config = rag_pipeline_config(p);
+    pthread_mutex_lock(&p->lock);
+    a.config = rag_config_ref(p->config);
+    a.settings = p->settings;
+    pthread_mutex_unlock(&p->lock);
     a.deadline_ms = a.started_ms + (double)a.config->answer_ms;
     a.probability = NAN;
     rag_buf_init(&a.question, 0);
+    rag_buf_init(&a.key, 0);
     int rc = rag_pipeline_question(ask->question, ask->len, &a.question, err);
     if (rc || (rc = rag_asking_begin(&a, err)))
         goto out;
@@ -355,6 +370,7 @@ int rag_pipeline_ask(rag_pipeline *p, const rag_ask *ask, rag_answer *out,
         a.lang = strcmp(a.config->language, "en") == 0 ? "en" : "ko";
     out->lang = a.lang;
     rc = rag_str_dup(rag_buf_str(&a.question), &out->question, err);
+    a.opened = rag_serving_opened(p->parts.store);
     if (!rc)
         rc = rag_serving_borrow(p->parts.store, &a.index, err);
     /* Before the first documents come the desk may have entries. */
@@ -363,6 +379,7 @@ int rag_pipeline_ask(rag_pipeline *p, const rag_ask *ask, rag_answer *out,
     if (rc)
         goto out;
     rc = run_steps(&a, err);
+    rag_asking_share(&a, rc == 0);
     out->ms.total = rag_clock_ms() - a.started_ms;
     if (!rc)
         rag_asking_record(&a);
@@ -375,6 +392,7 @@ out:
     free(a.hit_of);
     free(a.vector);
     rag_buf_free(&a.question);
+    rag_buf_free(&a.key);
     rag_config_unref(a.config);
     return rc;
 }

@@ -8,6 +8,7 @@
 #ifndef RAG_DAEMON_PIPELINE_H
 #define RAG_DAEMON_PIPELINE_H
 
+#include "daemon/cache.h"
 #include "daemon/config.h"
 #include "daemon/serving.h"
 
@@ -101,7 +102,8 @@ typedef struct rag_answer {
     double features[RAG_GATE_FEATURES]; /* what it judged by */
     size_t nfeatures; /* how many of them were measured */
     uint64_t generation; /* of the index */
-    size_t prompt_tokens, tokens, dropped;
+    size_t prompt_tokens, cached_tokens, tokens, dropped; /* cached: of the
+                                         * prompt, known to the model */
     char reason[160]; /* why refused or extracted, for logs */
     char id[RAG_ANSWER_ID_MAX]; /* "" without a desk */
     char code[RAG_ANSWER_CODE_MAX]; /* hand-off code of a refusal, else "" */
@@ -110,6 +112,7 @@ typedef struct rag_answer {
     char *masked; /* owned: question without personal data, for logs; NULL
                    * without a desk */
     int64_t entry_version; /* of the desk's entry that answered; 0 none */
+    bool cached; /* made for an earlier asking, or for one at the same time */
 } rag_answer;
 
 typedef struct rag_ask {
@@ -123,7 +126,11 @@ typedef struct rag_ask {
     int (*cancelled)(void *user);
     void *user;
     const char *session; /* names a conversation; NULL: a question alone */
-    bool unrecorded; /* a rehearsal: nothing is stored or queued */
+    bool unrecorded; /* a rehearsal: nothing is stored or queued, and the
+                      * answer is made anew */
+    const char *principal; /* who asks, as far as is known: answers are shared
+                            * among one principal's questions; NULL: nobody
+                            * in particular */
 } rag_ask;
 
 /*
@@ -170,6 +177,7 @@ int rag_found_json(const rag_found *f, bool explain, json_t **out,
 
 typedef struct rag_pipeline_load {
     unsigned generating, waiting;
+    rag_cache_counts cache;
 } rag_pipeline_load;
 void rag_pipeline_load_now(rag_pipeline *p, rag_pipeline_load *out);
 

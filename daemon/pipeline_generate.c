@@ -267,11 +267,13 @@ static int settle(speaking *s, rag_error *err) {
 /* The generation ended before its end: what was given out is the answer. */
 static int keep_given(speaking *s, const char *why, rag_error *err) {
     rag_grounding g;
+    s->a->makeshift = true;
     rag_ground_stream_view(s->stream, &g);
     return cut_short(s->a, &g, why, err);
 }
 
 static int without_generator(rag_asking *a, const char *why, rag_error *err) {
+    a->makeshift = true;
     rag_asking_warn(a,
                     "the generative model is not available (%s): this is "
                     "quoted from the documents, not generated",
@@ -294,6 +296,7 @@ static int run(speaking *s, rag_error *err) {
     int rc =
         rag_generator_run(a->p->parts.generator, s->prompt, &opt, s->gen, &why);
     a->out->prompt_tokens = s->gen->prompt_tokens;
+    a->out->cached_tokens = s->gen->cached_tokens;
     a->out->tokens = s->gen->tokens;
     if (!rc && s->gen->stopped && s->err.code) {
         rc = (int)s->err.code;

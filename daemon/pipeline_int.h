@@ -4,6 +4,7 @@
 #ifndef RAG_DAEMON_PIPELINE_INT_H
 #define RAG_DAEMON_PIPELINE_INT_H
 
+#include "daemon/cache.h"
 #include "daemon/faq.h"
 #include "daemon/pipeline.h"
 
@@ -16,9 +17,11 @@ struct rag_pipeline {
     rag_encoder_info encoder;
     rag_reader_info reader; /* when parts has one */
     double started_ms;
+    rag_cache *cache;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t turn;
     rag_config *config;
+    uint64_t settings; /* how often they were changed */
     unsigned generating, waiting;
 };
 
@@ -26,8 +29,10 @@ struct rag_pipeline {
 typedef struct rag_asking {
     rag_pipeline *p;
     rag_config *config; /* a reference */
+    uint64_t settings; /* which settings those are */
     const rag_ask *ask;
     rag_answer *out;
+    uint64_t opened; /* how many stores had been opened before index was */
     rag_index *index; /* borrowed from the store */
     rag_buf question; /* cleaned */
     const char *lang;
@@ -39,6 +44,10 @@ typedef struct rag_asking {
     size_t *hit_of; /* which hit a passage is */
     rag_evidence evidence;
     double probability; /* the gate's */
+    rag_buf key; /* of the cache; key_state bytes are the world's state */
+    size_t key_state;
+    rag_flight *flight; /* others may wait for this answer */
+    bool makeshift; /* only for want of a model: not the answer it would be */
     bool done; /* out is complete */
 } rag_asking;
 
@@ -87,6 +96,12 @@ int rag_asking_entry(rag_asking *a, rag_error *err);
 /* Whether hit is an entry whose question is the opposite of what is asked. */
 int rag_asking_contrary(rag_asking *a, const rag_index_hit *hit, bool *contrary,
                         rag_error *err);
+
+/* cache_answer.c: an answer given before, or one that is just being given to
+ * another, completes this one; otherwise this asking may be the one that
+ * others wait for, and must end with _share. */
+int rag_asking_recall(rag_asking *a, rag_error *err);
+void rag_asking_share(rag_asking *a, bool answered);
 
 /* pipeline_generate.c: prompt, generator, grounding while it streams. */
 int rag_asking_generate(rag_asking *a, rag_error *err);

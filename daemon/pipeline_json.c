@@ -70,6 +70,8 @@ int rag_answer_json(const rag_answer *a, json_t **out, rag_error *err) {
         json_integer((json_int_t)a->generation));
     if (v && *a->code)
         json_object_set_new(v, "handoff", json_string(a->code));
+    if (v && a->cached)
+        json_object_set_new(v, "cached", json_true());
     if (v && a->said)
         json_object_set_new(v, "said", json_string(a->said));
     if (v && a->entry_version)
@@ -85,6 +87,11 @@ void rag_answer_explain(const rag_answer *a, json_t *answer) {
                             number_or_null(a->features[i]));
     json_object_set_new(answer, "features", features);
     json_object_set_new(answer, "reason", json_string(a->reason));
+    json_object_set_new(answer, "tokens",
+                        json_pack("{sI sI sI}", "prompt",
+                                  (json_int_t)a->prompt_tokens, "known",
+                                  (json_int_t)a->cached_tokens, "answer",
+                                  (json_int_t)a->tokens));
 }
 
 static json_t *hit_json(const rag_index_hit *h, bool explain) {

@@ -36,6 +36,7 @@ struct rag_serving {
     pthread_cond_t wake;
     holder *all; /* current first, then those still borrowed */
     bool current; /* all->index is served */
+    uint64_t opened;
     rag_error why; /* why nothing is */
     dev_t dev;
     ino_t ino;
@@ -72,6 +73,7 @@ static int open_current(rag_serving *s, rag_error *err) {
     h->next = s->all;
     s->all = h;
     s->current = true;
+    s->opened++;
     s->dev = st.st_dev;
     s->ino = st.st_ino;
     pthread_mutex_unlock(&s->lock);
@@ -272,6 +274,13 @@ void rag_serving_return(rag_serving *s, rag_index *ix) {
             break;
         }
     pthread_mutex_unlock(&s->lock);
+}
+
+uint64_t rag_serving_opened(rag_serving *s) {
+    pthread_mutex_lock(&s->lock);
+    uint64_t n = s->opened;
+    pthread_mutex_unlock(&s->lock);
+    return n;
 }
 
 bool rag_serving_ready(rag_serving *s, rag_error *why) {

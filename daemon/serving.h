@@ -34,6 +34,10 @@ void rag_serving_close(
 int rag_serving_borrow(rag_serving *s, rag_index **out, rag_error *err);
 void rag_serving_return(rag_serving *s, rag_index *ix);
 
+/* How many indexes were opened so far: together with an index's generation,
+ * and asked before borrowing it, names what is served. */
+uint64_t rag_serving_opened(rag_serving *s);
+
 /* True when an index is served, else err says why not (for status). */
 bool rag_serving_ready(rag_serving *s, rag_error *why);
 
