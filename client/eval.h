@@ -55,7 +55,9 @@ typedef struct rag_eval_outcome {
     char *answer; /* owned, may be NULL */
     bool right; /* an accepted answer occurs in the answer */
     double exact, f1; /* of `short`, else of the answer without markers */
-    bool cited; /* has a citation; each quote holds what it should */
+    bool given; /* something was stated: answered, faq or extract */
+    bool cited; /* has a citation */
+    bool exact_quotes; /* and each quote is what the store has in its place */
     bool numbers_grounded; /* each number of the answer is in a quote */
     double ask_ms, first_ms; /* whole; until first checked text */
     json_t *features; /* of the evidence gate; owned, may be NULL */
@@ -107,6 +109,10 @@ bool rag_eval_contains(const char *answer, char *const *accepted, size_t n);
 /* Every number in the answer (markers such as [1] aside) stands in one of the
  * quotes, separators aside. */
 bool rag_eval_numbers_in(const char *answer, const json_t *citations);
+/* 1: one of a search's hits is of the citation's document, holds its place,
+ * and has exactly the quote's bytes there; 0: it has other bytes there; -1:
+ * no hit holds the place. */
+int rag_eval_quote_in(const json_t *citation, const json_t *hits);
 
 /* ---- report (eval_report.c, eval_html.c) ----------------------------------- */
 

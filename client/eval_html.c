@@ -7,6 +7,7 @@
 #include "base/file.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,6 +78,28 @@ static void figures(rag_buf *b, const json_t *report) {
             "fill=\"#1f5f99\"/></svg><td class=n>%.0f",
             mean, low, high, 200 * low, fmax(1, 200 * (high - low)),
             fmax(0, 200 * mean - 1.5), num(v, "n"));
+    }
+    rag_buf_append_str(b, "</table>", NULL);
+}
+
+static void status_mix(rag_buf *b, const json_t *report) {
+    const json_t *mix = json_object_get(report, "status");
+    double all = num(report, "questions");
+    const char *key;
+    json_t *v;
+
+    if (!json_object_size(mix))
+        return;
+    rag_buf_append_str(b,
+                       "<h2>Answers by status</h2><table><tr><th>status<th>"
+                       "questions<th>share",
+                       NULL);
+    json_object_foreach((json_t *)(uintptr_t)mix, key, v) {
+        rag_buf_append_str(b, "<tr><td>", NULL);
+        text(b, key);
+        rag_buf_printf(b, NULL, "<td class=n>%.0f<td class=n>%.1f %%",
+                       json_number_value(v),
+                       100 * json_number_value(v) / fmax(1, all));
     }
     rag_buf_append_str(b, "</table>", NULL);
 }
@@ -179,7 +202,11 @@ static void worst(rag_buf *b, const json_t *outcomes) {
         bool answerable = json_is_true(json_object_get(o, "answerable"));
         bool refused = !strcmp(str(o, "status"), "refused");
         bool asked = json_object_get(o, "status") != NULL;
-        bool bad = first == 0 || first > 5 || (asked && answerable == refused);
+        /* These two must never be: the checks have failed. */
+        bool broken = json_is_false(json_object_get(o, "quotes_exact")) ||
+                      json_is_false(json_object_get(o, "numbers_grounded"));
+        bool bad = broken || first == 0 || first > 5 ||
+                   (asked && answerable == refused);
 
         if (!bad || shown++ >= WORST_MAX)
             continue;
@@ -236,6 +263,7 @@ int rag_eval_html(const json_t *report, const char *path, rag_error *err) {
     rag_buf_printf(&b, NULL, "</h1><p>%.0f questions",
                    num(report, "questions"));
     figures(&b, report);
+    status_mix(&b, report);
     rag_buf_append_str(&b, "<div class=row>", NULL);
     rank_bars(&b, outcomes);
     roc(&b, outcomes);

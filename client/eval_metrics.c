@@ -326,6 +326,31 @@ static bool number_in(const char *digits, const char *text) {
     return false;
 }
 
+int rag_eval_quote_in(const json_t *citation, const json_t *hits) {
+    const char *doc = NULL, *quote = NULL, *in = NULL, *text = NULL;
+    int64_t start, end, from, to;
+    const json_t *h;
+    size_t i;
+
+    if (rag_json_str(citation, "doc", "", &doc, NULL) ||
+        rag_json_str(citation, "quote", "", &quote, NULL) ||
+        rag_json_int(citation, "start", -1, 0, INT64_MAX, &start, NULL) ||
+        rag_json_int(citation, "end", -1, 0, INT64_MAX, &end, NULL) ||
+        start < 0 || end <= start || strlen(quote) != (size_t)(end - start))
+        return 0;
+    json_array_foreach(hits, i, h) {
+        if (rag_json_str(h, "doc", "", &in, NULL) ||
+            rag_json_str(h, "text", "", &text, NULL) ||
+            rag_json_int(h, "start", -1, 0, INT64_MAX, &from, NULL) ||
+            rag_json_int(h, "end", -1, 0, INT64_MAX, &to, NULL) ||
+            strcmp(in, doc) != 0 || from < 0 || start < from || end > to ||
+            strlen(text) != (size_t)(to - from))
+            continue;
+        return memcmp(text + (start - from), quote, (size_t)(end - start)) == 0;
+    }
+    return -1;
+}
+
 bool rag_eval_numbers_in(const char *answer, const json_t *citations) {
     char digits[64];
 

@@ -72,7 +72,9 @@ enum {
     EXACT,
     F1,
     CITED,
+    QUOTES,
     GROUNDED,
+    EXTRACT,
     ASK_MS,
     FIRST_MS,
     SERIES
@@ -107,10 +109,13 @@ static int collect(const rag_eval_query *q, const rag_eval_outcome *o,
          (rc = add(&s[EXACT], o->exact, err)) ||
          (rc = add(&s[F1], o->f1, err))))
         return rc;
-    if (!refused && ((rc = add(&s[CITED], o->cited, err)) ||
-                     (rc = add(&s[GROUNDED], o->numbers_grounded, err))))
+    if (!o->given)
+        return 0;
+    if ((rc = add(&s[CITED], o->cited, err)) ||
+        (rc = add(&s[QUOTES], o->exact_quotes, err)) ||
+        (rc = add(&s[GROUNDED], o->numbers_grounded, err)))
         return rc;
-    return 0;
+    return add(&s[EXTRACT], !strcmp(o->status, "extract"), err);
 }
 
 static json_t *outcome_json(const rag_eval_query *q,
@@ -126,6 +131,12 @@ static json_t *outcome_json(const rag_eval_query *q,
         json_object_set_new(v, "answer",
                             json_string(o->answer ? o->answer : ""));
         json_object_set_new(v, "right", json_boolean(o->right));
+        if (o->given) {
+            json_object_set_new(v, "quotes_exact",
+                                json_boolean(o->exact_quotes));
+            json_object_set_new(v, "numbers_grounded",
+                                json_boolean(o->numbers_grounded));
+        }
         if (o->features)
             json_object_set(v, "features", o->features);
     }
@@ -163,7 +174,9 @@ int rag_eval_report(const rag_eval_set *set, const rag_eval_outcome *o,
         [EXACT] = "exact_match",
         [F1] = "f1",
         [CITED] = "cited",
+        [QUOTES] = "quotes_exact",
         [GROUNDED] = "numbers_grounded",
+        [EXTRACT] = "extract_share",
     };
     series s[SERIES] = {{0}};
     json_t *report, *figures, *latency, *each, *refusal;

@@ -182,6 +182,8 @@ static int request(run *r, const char *path, const char *body, size_t len,
     return rc;
 }
 
+#define HITS_MAX 10
+
 /* Until searching works (and, for answers, the generator is ready). */
 static int wait_ready(run *r, rag_eval_about *about, rag_error *err) {
     double until = rag_clock_ms() + READY_TIMEOUT_MS;
@@ -220,8 +222,9 @@ static int wait_ready(run *r, rag_eval_about *about, rag_error *err) {
 }
 
 static int one(run *r, const char *path, const char *key, const char *text,
-               json_t **reply, double *ms, rag_error *err) {
-    json_t *obj = json_pack("{s:s,s:i}", key, text, "k", 10);
+               int chunks, json_t **reply, double *ms, rag_error *err) {
+    json_t *obj =
+        json_pack("{s:s,s:i,s:i}", key, text, "k", HITS_MAX, "chunks", chunks);
     rag_buf body;
     long status = 0;
     double began;
@@ -232,6 +235,7 @@ static int one(run *r, const char *path, const char *key, const char *text,
         return rag_error_set(err, RAG_E_NOMEM, "out of memory");
     if (!strcmp(key, "question")) {
         json_object_del(obj, "k");
+        json_object_del(obj, "chunks");
         json_object_set_new(obj, "explain", json_true());
     }
     if (!(rc = rag_json_dump(obj, &body, err))) {
@@ -253,15 +257,13 @@ static int one(run *r, const char *path, const char *key, const char *text,
     return rc;
 }
 
-#define HITS_MAX 10
-
 static int search_one(run *r, const rag_eval_query *q, rag_eval_outcome *o,
                       rag_error *err) {
     const char *docs[HITS_MAX];
     const json_t *hits, *hit;
     json_t *reply = NULL;
     size_t i, n = 0;
-    int rc = one(r, BASE_URL "/v1/search", "query", q->question, &reply,
+    int rc = one(r, BASE_URL "/v1/search", "query", q->question, 1, &reply,
                  &o->search_ms, err);
 
     o->confidence = NAN;
@@ -278,12 +280,53 @@ static int search_one(run *r, const rag_eval_query *q, rag_eval_outcome *o,
     return 0;
 }
 
+#define CHUNKS 20 /* of each document that is looked at */
+
+/* Whether the store has every quote where its citation says, by what it gives
+ * out when it is searched for those words: the quote is not taken on trust
+ * from whoever wrote the answer. */
+static int quotes_exact(run *r, const json_t *citations, bool *exact,
+                        rag_error *err) {
+    const json_t *c;
+    size_t i;
+    int rc = 0;
+
+    *exact = json_array_size(citations) > 0;
+    json_array_foreach(citations, i, c) {
+        const char *quote = NULL, *title = NULL;
+        int found = -1;
+
+        if ((rc = rag_json_str(c, "quote", "", &quote, err)) ||
+            (rc = rag_json_str(c, "title", "", &title, err)))
+            return rc;
+        for (int with_title = 0; found < 0 && with_title < 2; with_title++) {
+            json_t *reply = NULL;
+            rag_buf query;
+            double ms;
+
+            rag_buf_init(&query, 0);
+            rc = rag_buf_printf(&query, err, "%s %s", with_title ? title : "",
+                                quote);
+            if (!rc)
+                rc = one(r, BASE_URL "/v1/search", "query", rag_buf_str(&query),
+                         CHUNKS, &reply, &ms, err);
+            rag_buf_free(&query);
+            if (rc)
+                return rc;
+            found = rag_eval_quote_in(c, json_object_get(reply, "hits"));
+            json_decref(reply);
+        }
+        *exact = *exact && found == 1;
+    }
+    return 0;
+}
+
 static int ask_one(run *r, const rag_eval_query *q, rag_eval_outcome *o,
                    rag_error *err) {
     const json_t *citations, *timings;
     const char *status, *answer, *bare;
     json_t *reply = NULL;
-    int rc = one(r, BASE_URL "/v1/ask", "question", q->question, &reply,
+    int rc = one(r, BASE_URL "/v1/ask", "question", q->question, 1, &reply,
                  &o->ask_ms, err);
 
     o->asked = true;
@@ -301,13 +344,18 @@ static int ask_one(run *r, const rag_eval_query *q, rag_eval_outcome *o,
     o->features = json_incref(json_object_get(reply, "features"));
     o->first_ms = NAN;
     rag_json_num(timings, "first_text", NAN, &o->first_ms, NULL);
+    if (json_is_true(json_object_get(reply, "cached"))) /* asked before */
+        o->ask_ms = o->first_ms = NAN;
     rag_json_num(reply, "confidence", NAN, &o->confidence, NULL);
     if (isnan(o->confidence)) /* settled before the gate had to judge */
         o->confidence = strcmp(status, "refused") != 0;
     if (!strcmp(status, "refused"))
         goto out;
+    o->given = strcmp(status, "clarify") != 0;
     o->cited = json_array_size(citations) > 0;
     o->numbers_grounded = rag_eval_numbers_in(answer, citations);
+    if (o->given && (rc = quotes_exact(r, citations, &o->exact_quotes, err)))
+        goto out;
     if (q->nanswers) {
         o->right = rag_eval_contains(answer, q->answers, q->nanswers);
         o->exact =

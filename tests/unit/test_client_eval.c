@@ -118,6 +118,80 @@ static void a_number_must_stand_in_a_quote(void **state) {
     json_decref(c);
 }
 
+static void a_quote_is_what_the_store_has(void **state) {
+    json_t *hits =
+        json_pack("[{s:s,s:i,s:i,s:s},{s:s,s:i,s:i,s:s}]", "doc", "a", "start",
+                  0, "end", 5, "text", "other", "doc", "b", "start", 10, "end",
+                  26, "text", "fee is 5,000 won");
+    static const struct {
+        const char *doc, *quote;
+        int start, end, is;
+    } OF[] = {{"b", "5,000 won", 17, 26, 1},
+              {"b", "fee is 5,000 won", 10, 26, 1},
+              {"b", "5,001 won", 17, 26, 0}, /* other bytes */
+              {"b", "5,000 won", 16, 25, 0}, /* another place */
+              {"b", "5,000 won", 17, 25, 0}, /* another length */
+              {"b", "", 17, 17, 0},
+              {"b", "5,000 won.", 17, 27, -1}, /* beyond what is known */
+              {"c", "5,000 won", 17, 26, -1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof OF / sizeof OF[0]; i++) {
+        json_t *c =
+            json_pack("{s:s,s:s,s:i,s:i}", "doc", OF[i].doc, "quote",
+                      OF[i].quote, "start", OF[i].start, "end", OF[i].end);
+        assert_int_equal(rag_eval_quote_in(c, hits), OF[i].is);
+        json_decref(c);
+    }
+    json_decref(hits);
+}
+
+/* Figures of four outcomes, by hand. */
+static void a_report_counts_what_was_given(void **state) {
+    rag_eval_query q[4] = {{.id = "1", .question = "?", .answerable = true},
+                           {.id = "2", .question = "?", .answerable = true},
+                           {.id = "3", .question = "?", .answerable = true},
+                           {.id = "4", .question = "?", .answerable = false}};
+    rag_eval_outcome o[4] = {{.asked = true,
+                              .status = "answered",
+                              .given = true,
+                              .cited = true,
+                              .exact_quotes = true,
+                              .numbers_grounded = true},
+                             {.asked = true, .status = "refused"},
+                             {.asked = true, .status = "clarify"},
+                             {.asked = true,
+                              .status = "extract",
+                              .given = true,
+                              .cited = true,
+                              .numbers_grounded = true}};
+    static const struct {
+        const char *name;
+        double mean;
+        int n;
+    } EXPECTED[] = {{"quotes_exact", .5, 2},
+                    {"numbers_grounded", 1, 2},
+                    {"cited", 1, 2},
+                    {"extract_share", .5, 2},
+                    {"wrongly_answered", 1, 1},
+                    {"wrongly_refused", 1 / 3., 3}};
+    rag_eval_set set = {.name = "s", .queries = q, .n = 4};
+    rag_eval_about about = {0};
+    json_t *report;
+
+    (void)state;
+    assert_int_equal(rag_eval_report(&set, o, &about, &report, NULL), 0);
+    for (size_t i = 0; i < sizeof EXPECTED / sizeof EXPECTED[0]; i++) {
+        json_t *f = json_object_get(json_object_get(report, "figures"),
+                                    EXPECTED[i].name);
+        assert_non_null(f);
+        NEAR(json_number_value(json_object_get(f, "mean")), EXPECTED[i].mean);
+        assert_int_equal(json_integer_value(json_object_get(f, "n")),
+                         EXPECTED[i].n);
+    }
+    json_decref(report);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_follow_the_definitions),
@@ -128,6 +202,8 @@ int main(void) {
         cmocka_unit_test(quantiles_interpolate),
         cmocka_unit_test(answers_compare_as_people_read_them),
         cmocka_unit_test(a_number_must_stand_in_a_quote),
+        cmocka_unit_test(a_quote_is_what_the_store_has),
+        cmocka_unit_test(a_report_counts_what_was_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
