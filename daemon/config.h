@@ -68,6 +68,7 @@ typedef struct rag_config {
     long evidence_items, evidence_tokens;
     bool faq; /* approved answers first */
     double faq_cosine; /* a near match needs at least this */
+    double faq_certainty; /* to be the answer in other words than the entry's */
     double gate; /* evidence below this probability is refused */
     long cache_entries, cache_bytes; /* answers kept for the same question */
     char *gate_file; /* a gate of one's own; "" the built-in one */

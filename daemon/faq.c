@@ -5,13 +5,16 @@
  */
 #include "daemon/faq_int.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Of two entries that both ask the same as the question, the nearer is taken
  * alone only when it is nearer by this share of its words. */
 #define COVERAGE_MARGIN 0.15
+/* Shares of the certainty that is asked for: below the first an entry is not
+ * offered; one that has the second of the best one's is its rival. */
+#define CHOICE_CERTAINTY 0.6
+#define RIVAL_SHARE 0.6
 /* A choice offers entries whose similarity is this close to the nearest's. */
 #define CHOICE_COSINE 0.04
 
@@ -45,49 +48,22 @@ void rag_faq_decide_exact(const rag_index_result *exact, rag_faq_match *out) {
         out->nchoices = 0;
 }
 
-typedef struct candidate {
-    rag_guard_verdict verdict;
-    double coverage, cosine;
-} candidate;
-
-/* The question the index matched, and the entry's own: the better verdict. */
-static int judge(const char *question, const rag_index_hit *h, candidate *c,
-                 char *reason, size_t cap, rag_error *err) {
-    rag_guard_result g, own;
-    const char *matched = h->question ? h->question : h->title;
-    int rc = rag_faq_guard(question, matched ? matched : "", &g, err);
-    if (!rc && g.verdict != RAG_GUARD_SAME && h->title && matched &&
-        strcmp(h->title, matched) != 0) {
-        rc = rag_faq_guard(question, h->title, &own, err);
-        if (!rc && own.verdict < g.verdict)
-            g = own;
-    }
-    if (rc)
-        return rc;
-    c->verdict = g.verdict;
-    c->coverage = g.coverage;
-    c->cosine = isnan(h->vector) ? 0 : h->vector;
-    if (reason && !*reason)
-        snprintf(reason, cap, "%s", g.reason);
-    return 0;
-}
-
 /* Entries that ask the same: the one that says most of the question, or a
  * choice when that does not tell them apart. */
-static void decide_same(const rag_index_result *r, const candidate *c,
+static void decide_same(const rag_index_result *r, const rag_faq_candidate *c,
                         rag_faq_match *out) {
     size_t best = r->n;
     for (size_t i = 0; i < r->n; i++) {
-        if (c[i].verdict != RAG_GUARD_SAME)
+        if (c[i].guard.verdict != RAG_GUARD_SAME)
             continue;
-        if (best == r->n || c[i].coverage > c[best].coverage + 1e-9)
+        if (best == r->n || c[i].guard.coverage > c[best].guard.coverage + 1e-9)
             best = i;
     }
     out->best = best;
     add_choice(out, r, best);
     for (size_t i = 0; i < r->n; i++)
-        if (c[i].verdict == RAG_GUARD_SAME &&
-            c[i].coverage > c[best].coverage - COVERAGE_MARGIN &&
+        if (c[i].guard.verdict == RAG_GUARD_SAME &&
+            c[i].guard.coverage > c[best].guard.coverage - COVERAGE_MARGIN &&
             !same_answer(&r->hits[best], &r->hits[i]))
             add_choice(out, r, i);
     out->decision = out->nchoices > 1 ? RAG_FAQ_CLARIFY : RAG_FAQ_ANSWER;
@@ -97,15 +73,15 @@ static void decide_same(const rag_index_result *r, const candidate *c,
 
 /* Entries that fix what the question leaves open: a choice when there are
  * several; one alone may still be the wrong one. */
-static void decide_vague(const rag_index_result *r, const candidate *c,
+static void decide_vague(const rag_index_result *r, const rag_faq_candidate *c,
                          double min_cosine, rag_faq_match *out) {
     double nearest = 0;
     for (size_t i = 0; i < r->n; i++)
         if (c[i].cosine > nearest)
             nearest = c[i].cosine;
     for (size_t i = 0; i < r->n; i++)
-        if (c[i].verdict == RAG_GUARD_VAGUE && c[i].cosine >= min_cosine &&
-            c[i].cosine >= nearest - CHOICE_COSINE)
+        if (c[i].guard.verdict == RAG_GUARD_VAGUE &&
+            c[i].cosine >= min_cosine && c[i].cosine >= nearest - CHOICE_COSINE)
             add_choice(out, r, i);
     if (out->nchoices > 1)
         out->decision = RAG_FAQ_CLARIFY;
@@ -113,29 +89,80 @@ static void decide_vague(const rag_index_result *r, const candidate *c,
         out->nchoices = 0;
 }
 
+/* The entry that is certain enough, or a choice of the two or more that are
+ * nearly. */
+static void decide_certain(const rag_index_result *r,
+                           const rag_faq_candidate *c, double certainty,
+                           rag_faq_match *out) {
+    size_t best = 0;
+    for (size_t i = 1; i < r->n; i++)
+        if (c[i].certainty > c[best].certainty)
+            best = i;
+    if (c[best].certainty < certainty * CHOICE_CERTAINTY)
+        return;
+    add_choice(out, r, best);
+    for (size_t i = 0; i < r->n; i++)
+        if (c[i].certainty >= c[best].certainty * RIVAL_SHARE &&
+            c[i].certainty >= certainty * CHOICE_CERTAINTY &&
+            !rag_faq_same_answer(&r->hits[best], &r->hits[i]))
+            add_choice(out, r, i);
+    if (out->nchoices > 1) {
+        out->decision = RAG_FAQ_CLARIFY;
+        return;
+    }
+    out->nchoices = 0;
+    if (c[best].certainty >= certainty) {
+        out->decision = RAG_FAQ_ANSWER;
+        out->best = best;
+    }
+}
+
+/* Why the nearest was not taken. */
+static void explain(const rag_index_result *r, const rag_faq_candidate *c,
+                    rag_faq_match *out) {
+    for (size_t i = 0; i < r->n; i++) {
+        if (!c[i].looked_at)
+            continue;
+        if (c[i].veto)
+            snprintf(out->reason, sizeof out->reason, "%s", c[i].guard.reason);
+        else
+            snprintf(out->reason, sizeof out->reason, "certainty %.2f",
+                     c[i].certainty);
+        return;
+    }
+}
+
 int rag_faq_decide_near(const char *question, const rag_index_result *near,
-                        double min_cosine, rag_faq_match *out, rag_error *err) {
+                        const rag_faq_limits *limits, rag_faq_match *out,
+                        rag_error *err) {
     memset(out, 0, sizeof *out);
     if (!near->n)
         return 0;
-    candidate *c = calloc(near->n, sizeof *c);
-    if (!c)
-        return rag_error_set(err, RAG_E_NOMEM, "no memory to compare entries");
-    int rc = 0;
+    rag_faq_text *q = calloc(1, sizeof *q);
+    rag_faq_candidate *c = calloc(near->n, sizeof *c);
+    int rc = q && c ? 0
+                    : rag_error_set(err, RAG_E_NOMEM,
+                                    "no memory to compare entries");
+    if (!rc)
+        rc = rag_faq_text_init(q, question, strlen(question), err);
+    if (!rc)
+        rc = rag_faq_candidates_init(q, near, limits->cosine, c, err);
     bool same = false;
-    for (size_t i = 0; i < near->n && !rc; i++) {
-        const rag_index_hit *h = &near->hits[i];
-        c[i].verdict = RAG_GUARD_OTHER;
-        if (h->kind != RAG_DOC_FAQ ||
-            (!isnan(h->vector) && h->vector < min_cosine))
-            continue;
-        rc = judge(question, h, &c[i], out->reason, sizeof out->reason, err);
-        same = same || (!rc && c[i].verdict == RAG_GUARD_SAME);
-    }
+    for (size_t i = 0; i < near->n && !rc; i++)
+        same = same || c[i].guard.verdict == RAG_GUARD_SAME;
     if (!rc && same)
         decide_same(near, c, out);
     else if (!rc)
-        decide_vague(near, c, min_cosine, out);
+        decide_vague(near, c, limits->cosine, out);
+    if (!rc && out->decision == RAG_FAQ_NONE)
+        decide_certain(near, c, limits->certainty, out);
+    if (!rc && out->decision == RAG_FAQ_NONE)
+        explain(near, c, out);
+    if (c)
+        rag_faq_candidates_free(c, near->n);
     free(c);
+    if (q)
+        rag_faq_text_free(q);
+    free(q);
     return rc;
 }

@@ -65,9 +65,15 @@ typedef struct rag_faq_match {
  * answer, is an answer; several with different answers is a choice. */
 void rag_faq_decide_exact(const rag_index_result *exact, rag_faq_match *out);
 
-/* Near matches: FAQ hits of a search with the question's vector. min_cosine
- * is the least similarity that is looked at. */
+/* What an entry that was not asked for in its own words needs. */
+typedef struct rag_faq_limits {
+    double cosine; /* least similarity that is looked at */
+    double certainty; /* least certainty to be the answer; above 1: none is */
+} rag_faq_limits;
+
+/* Near matches: FAQ hits of a search with the question's vector. */
 int rag_faq_decide_near(const char *question, const rag_index_result *near,
-                        double min_cosine, rag_faq_match *out, rag_error *err);
+                        const rag_faq_limits *limits, rag_faq_match *out,
+                        rag_error *err);
 
 #endif

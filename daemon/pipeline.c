@@ -204,9 +204,10 @@ static int step_faq_near(rag_asking *a, rag_error *err) {
                            a->config->faq_cosine, &a->near, err);
     a->out->ms.search += rag_clock_ms() - started;
     rag_faq_match m;
+    rag_faq_limits limits = {a->config->faq_cosine, a->config->faq_certainty};
     if (!rc)
-        rc = rag_faq_decide_near(rag_buf_str(&a->question), &a->near,
-                                 a->config->faq_cosine, &m, err);
+        rc = rag_faq_decide_near(rag_buf_str(&a->question), &a->near, &limits,
+                                 &m, err);
     if (rc || m.decision == RAG_FAQ_NONE)
         return rc;
     if (m.decision == RAG_FAQ_ANSWER)

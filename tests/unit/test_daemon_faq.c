@@ -204,23 +204,24 @@ static void the_table_keeps_its_own_sides_apart(void **state) {
 
 /* ---- numbers and matters ---------------------------------------------------------- */
 
+static const char *const NUMBERS[][2] = {
+    {"만 14세 미만 자녀의 통장", "만 19세 미만 자녀의 통장"},
+    {"1회 이체 한도", "2회 이체 한도"},
+    {"30만 원 인출 수수료", "30억 원 인출 수수료"},
+    {"3년 만기 예금 금리", "3개월 만기 예금 금리"},
+    {"2024년 출장비", "2026년 출장비"},
+    {"PPR-9087 재고", "PPR-9078 재고"},
+    {"fee for 10 dollars", "fee for 100 dollars"},
+    {"12 month deposit rate", "24 month deposit rate"},
+    {"5% 우대 조건", "5천 우대 조건"},
+};
+
 static void other_numbers_are_other_questions(void **state) {
     (void)state;
-    static const char *const pairs[][2] = {
-        {"만 14세 미만 자녀의 통장", "만 19세 미만 자녀의 통장"},
-        {"1회 이체 한도", "2회 이체 한도"},
-        {"30만 원 인출 수수료", "30억 원 인출 수수료"},
-        {"3년 만기 예금 금리", "3개월 만기 예금 금리"},
-        {"2024년 출장비", "2026년 출장비"},
-        {"PPR-9087 재고", "PPR-9078 재고"},
-        {"fee for 10 dollars", "fee for 100 dollars"},
-        {"12 month deposit rate", "24 month deposit rate"},
-        {"5% 우대 조건", "5천 우대 조건"},
-    };
-    for (size_t i = 0; i < COUNT(pairs); i++) {
-        assert_int_not_equal(guard(pairs[i][0], pairs[i][1]).verdict,
+    for (size_t i = 0; i < COUNT(NUMBERS); i++) {
+        assert_int_not_equal(guard(NUMBERS[i][0], NUMBERS[i][1]).verdict,
                              RAG_GUARD_SAME);
-        assert_int_not_equal(guard(pairs[i][1], pairs[i][0]).verdict,
+        assert_int_not_equal(guard(NUMBERS[i][1], NUMBERS[i][0]).verdict,
                              RAG_GUARD_SAME);
     }
 }
@@ -303,7 +304,8 @@ static rag_faq_match decide(const char *q, rag_index_hit *hits, size_t n) {
     rag_index_result r = {.hits = hits, .n = n};
     rag_faq_match m;
     rag_error err = {0};
-    assert_int_equal(rag_faq_decide_near(q, &r, 0.85, &m, &err), 0);
+    rag_faq_limits limits = {0.85, 0.70};
+    assert_int_equal(rag_faq_decide_near(q, &r, &limits, &m, &err), 0);
     return m;
 }
 
@@ -315,6 +317,145 @@ static void the_right_entry_beats_the_nearer_one(void **state) {
     rag_faq_match m = decide("통장 해지 어떻게 하나요", hits, 2);
     assert_int_equal(m.decision, RAG_FAQ_ANSWER);
     assert_int_equal(m.best, 1);
+}
+
+/* ---- in other words, and mistyped ----------------------------------------------------- */
+
+/* However near the vectors say it is, alone or beside its opposite. */
+static size_t opposites_answered(const char *const (*pairs)[2], size_t npairs,
+                                 const char *const *shapes, size_t nshapes) {
+    size_t bad = 0;
+    for (size_t i = 0; i < npairs; i++)
+        for (size_t s = 0; s < nshapes; s++)
+            for (int turn = 0; turn < 2; turn++) {
+                char q[256], e[256];
+                fill(q, sizeof q, shapes[s], pairs[i][turn]);
+                fill(e, sizeof e, shapes[s], pairs[i][!turn]);
+                rag_index_hit hits[] = {entry("e", e, "A", 0.995),
+                                        entry("f", "지점 위치", "B", 0.80)};
+                if (decide(q, hits, 1).decision == RAG_FAQ_ANSWER ||
+                    decide(q, hits, 2).decision == RAG_FAQ_ANSWER) {
+                    print_error("answered: \"%s\" | \"%s\"\n", q, e);
+                    bad++;
+                }
+            }
+    return bad;
+}
+
+static void no_opposite_is_answered_however_near(void **state) {
+    (void)state;
+    size_t bad = opposites_answered(KO_PAIRS, COUNT(KO_PAIRS), KO_SHAPES,
+                                    COUNT(KO_SHAPES));
+    bad += opposites_answered(EN_PAIRS, COUNT(EN_PAIRS), EN_SHAPES,
+                              COUNT(EN_SHAPES));
+    assert_int_equal(bad, 0);
+}
+
+static void no_other_number_is_answered_however_near(void **state) {
+    (void)state;
+    size_t bad = 0;
+    for (size_t i = 0; i < COUNT(NUMBERS); i++)
+        for (int turn = 0; turn < 2; turn++) {
+            rag_index_hit h = entry("e", NUMBERS[i][!turn], "A", 0.995);
+            if (decide(NUMBERS[i][turn], &h, 1).decision == RAG_FAQ_ANSWER) {
+                print_error("answered: \"%s\" | \"%s\"\n", NUMBERS[i][turn],
+                            NUMBERS[i][!turn]);
+                bad++;
+            }
+        }
+    assert_int_equal(bad, 0);
+}
+
+static void one_key_wrong_is_the_same(void **state) {
+    (void)state;
+    static const char *const pairs[][2] = {
+        {"통장은 어떻게 해ㅣ하나요?", "통장은 어떻게 해지하나요?"},
+        {"통장은 어떻게 해디하나요?", "통장은 어떻게 해지하나요?"},
+        {"통장은 ㅓ떻게 해지하나요?", "통장은 어떻게 해지하나요?"},
+        {"이체 하ㄴ도를 올리려면 어떻게 하나요",
+         "이체 한도를 올리려면 어떻게 하나요?"},
+        {"휴면에금 어떻게 찾아요", "휴면예금은 어떻게 찾나요?"},
+        {"자동이체를 등록하고 싶어요 계좌간 자동이쳬", "계좌 간 자동이체 등록"},
+        {"How do I colse my account?", "How do I close my account?"},
+        {"how do i close my acount", "How do I close my account?"},
+        {"What is the mininum balance?", "What is the minimum balance?"},
+    };
+    size_t bad = 0;
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        rag_index_hit h = entry("e", pairs[i][1], "A", 0.9);
+        rag_faq_match m = decide(pairs[i][0], &h, 1);
+        if (m.decision != RAG_FAQ_ANSWER) {
+            print_error("not answered (%s): \"%s\" | \"%s\"\n", m.reason,
+                        pairs[i][0], pairs[i][1]);
+            bad++;
+        }
+    }
+    assert_int_equal(bad, 0);
+}
+
+/* One key makes another word of these; the word is meant. */
+static void a_real_word_is_no_slip(void **state) {
+    (void)state;
+    static const char *const pairs[][2] = {
+        {"임금 한도는 얼마인가요", "입금 한도는 얼마인가요"},
+        {"출근 시간은 언제인가요", "출금 시간은 언제인가요"},
+        {"요금 금액은 얼마인가요", "예금 금액은 얼마인가요"},
+        {"외화 현찰을 살 때 우대", "외화 현찰을 팔 때 우대"},
+        {"how do I charge my card", "how do I change my card"},
+        {"is there a free card at a branch", "is there a fee card at a branch"},
+        {"where can I lend some money here",
+         "where can I send some money here"},
+    };
+    size_t bad = 0;
+    for (size_t i = 0; i < COUNT(pairs); i++)
+        for (int turn = 0; turn < 2; turn++) {
+            rag_index_hit h = entry("e", pairs[i][!turn], "A", 0.93);
+            if (decide(pairs[i][turn], &h, 1).decision == RAG_FAQ_ANSWER) {
+                print_error("answered: \"%s\" | \"%s\"\n", pairs[i][turn],
+                            pairs[i][!turn]);
+                bad++;
+            }
+        }
+    assert_int_equal(bad, 0);
+}
+
+/* What another entry says is no slip of this one's words. */
+static void a_word_of_another_entry_is_no_slip(void **state) {
+    (void)state;
+    rag_index_hit hits[] = {entry("a", "마루카드 발급 방법", "A", 0.89),
+                            entry("b", "나루카드 한도", "B", 0.90)};
+    assert_int_not_equal(decide("나루카드 발급 방법", hits, 2).decision,
+                         RAG_FAQ_ANSWER);
+    assert_int_equal(decide("나루카드 발급 방법", hits, 1).decision,
+                     RAG_FAQ_ANSWER);
+}
+
+static void other_words_are_answered_when_certain(void **state) {
+    (void)state;
+    rag_index_hit hits[] = {
+        entry("close", "개인 입출금통장은 어떻게 해지하나요?",
+              "앱에서 해지할 수 있습니다. 쓰지 않는 통장도 같습니다.", 0.965),
+        entry("card", "카드를 재발급받으면 수수료가 얼마인가요?", "2,000원",
+              0.84)};
+    const char *q = "쓰지 않는 입출금통장 해지하고 싶습니다";
+    rag_faq_match m = decide(q, hits, 2);
+    assert_int_equal(m.decision, RAG_FAQ_ANSWER);
+    assert_int_equal(m.best, 0);
+    /* Less near, or with a rival as near, it is not. */
+    hits[0].vector = 0.87;
+    assert_int_equal(decide(q, hits, 2).decision, RAG_FAQ_NONE);
+    hits[0].vector = 0.965;
+    rag_index_result r = {.hits = hits, .n = 2};
+    rag_faq_limits never = {0.85, 1.5};
+    assert_int_equal(rag_faq_decide_near(q, &r, &never, &m, NULL), 0);
+    assert_int_equal(m.decision, RAG_FAQ_NONE);
+}
+
+static void an_entry_of_another_language_is_no_answer(void **state) {
+    (void)state;
+    rag_index_hit h = entry("e", "How do I close my account?", "A", 0.995);
+    assert_int_equal(decide("계좌를 닫으려고 합니다", &h, 1).decision,
+                     RAG_FAQ_NONE);
 }
 
 static void two_that_fit_are_a_choice(void **state) {
@@ -372,6 +513,13 @@ int main(void) {
         cmocka_unit_test(the_same_differently_spelled_is_the_same),
         cmocka_unit_test(what_is_left_open_is_vague),
         cmocka_unit_test(the_right_entry_beats_the_nearer_one),
+        cmocka_unit_test(no_opposite_is_answered_however_near),
+        cmocka_unit_test(no_other_number_is_answered_however_near),
+        cmocka_unit_test(one_key_wrong_is_the_same),
+        cmocka_unit_test(a_real_word_is_no_slip),
+        cmocka_unit_test(a_word_of_another_entry_is_no_slip),
+        cmocka_unit_test(other_words_are_answered_when_certain),
+        cmocka_unit_test(an_entry_of_another_language_is_no_answer),
         cmocka_unit_test(two_that_fit_are_a_choice),
         cmocka_unit_test(one_vague_entry_is_no_answer),
         cmocka_unit_test(far_entries_are_not_looked_at),
