@@ -53,13 +53,18 @@ static const char *const ENDS_KO[] = {
     "라면요",        "라면",        "이면요",      "일 때는요", "일 때는",
     "에서는요",      "에서는",      "에는요",      "은요",      "는요",
     "도요",          "이요",        "은",          "는",        "요"};
+/* Said for politeness: about nothing, and no follow-up. */
+static const char *const SMALL_TALK[] = {
+    "감사", "고마", "고맙", "네 알겠", "네, 알겠", "알겠습", "알겠어", "안녕",
+    "수고", "네",   "예",   "아하",    "오케이",   "thank",  "thanks", "hello",
+    "hi",   "bye",  "okay", "ok",      "great",    "got it", "i see",  "yes"};
 /* Where an earlier question stops to name its subject. */
 static const char *const ASKING_KO[] = {
-    "어떻게", "무엇",   "뭐",     "뭔",      "얼마",   "언제",
-    "어디",   "누구",   "누가",   "왜",      "몇",     "어떤",
-    "무슨",   "알려",   "가르쳐", "궁금",    "하려면", "하나요",
-    "되나요", "있나요", "인가요", "할까요",  "필요한", "필요하",
-    "가능한", "가능하", "할 수",  "하고 싶", "해야",   "싶"};
+    "며칠",    "어떻게", "무엇",   "뭐",     "뭔",     "얼마",   "언제",
+    "어디",    "누구",   "누가",   "왜",     "몇",     "어떤",   "무슨",
+    "알려",    "가르쳐", "궁금",   "하려면", "하나요", "되나요", "있나요",
+    "인가요",  "할까요", "필요한", "필요하", "가능한", "가능하", "할 수",
+    "하고 싶", "해야",   "싶"};
 /* ... after which the last noun is what was asked of the subject. */
 static const char *const ATTRIBUTE_KO[] = {"무엇", "뭐", "뭔",        "얼마",
                                            "언제", "몇", "어떻게 되", "알려"};
@@ -169,6 +174,7 @@ static const char *plain(const char *w) {
 static bool skip_group(size_t g) {
     const char *name = rag_faq_group(g);
     return strcmp(name, "asked") == 0 || strcmp(name, "negation") == 0 ||
+           strcmp(name, "matter") == 0 || strcmp(name, "polarity") == 0 ||
            strcmp(name, "possibility") == 0;
 }
 
@@ -250,6 +256,17 @@ static bool starts_any(const char *s, const char *const *list, size_t n) {
     return false;
 }
 
+/* "해외 송금 수수료는요": asks of the words before for its last one. */
+static bool asks_by_particle(const char *s, size_t end) {
+    static const char *const ends[] = {"은요", "는요", "은", "는"};
+    for (size_t i = 0; i < COUNT(ends); i++) {
+        size_t k = strlen(ends[i]);
+        if (end > k && memcmp(s + end - k, ends[i], k) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Bytes of s that name its subject: the words before what asks. With
  * attribute, the noun asked of it is left off ("수수료는 얼마"). */
 static size_t subject_ko(const char *s, bool attribute) {
@@ -264,13 +281,20 @@ static size_t subject_ko(const char *s, bool attribute) {
         p += n;
         p += strspn(p, " ?");
     }
-    const char *next = s + end + strspn(s + end, " ");
+    const char *next = s + end + strspn(s + end, " ?");
     if (attribute && words > 1 &&
-        starts_any(next, ATTRIBUTE_KO, COUNT(ATTRIBUTE_KO)))
+        (starts_any(next, ATTRIBUTE_KO, COUNT(ATTRIBUTE_KO)) ||
+         (!*next && asks_by_particle(s, end))))
         end = before;
     size_t last = end;
     while (last && s[last - 1] != ' ')
         last--;
+    /* "휴가는" ends in "는", not in "가는". */
+    static const char *const topic[] = {"은", "는", "을", "를"};
+    for (size_t i = 0; i < COUNT(topic); i++)
+        if (end - last > 2 * SYLLABLE &&
+            memcmp(s + end - SYLLABLE, topic[i], SYLLABLE) == 0)
+            return end - SYLLABLE;
     return last + rag_terms_strip_particle(s + last, end - last);
 }
 
@@ -341,8 +365,10 @@ static int with_subject(const char *previous, const char *rest, bool attribute,
             return 0;
         rc = rag_buf_printf(&b, err, "%.*s %s", (int)n, previous, rest);
     } else {
-        const char *s = subject_en(previous);
-        rc = rag_buf_printf(&b, err, "%.*s: %s", (int)without_end(s), s, rest);
+        /* Of "send money abroad: fee?" the subject is before the colon. */
+        const char *s = subject_en(previous), *colon = strstr(s, ": ");
+        size_t n = colon ? (size_t)(colon - s) : without_end(s);
+        rc = rag_buf_printf(&b, err, "%.*s: %s", (int)n, s, rest);
     }
     if (!rc)
         rc = rag_buf_steal(&b, &out->question, NULL, err);
@@ -418,12 +444,26 @@ static bool has_pronoun_en(const char *s) {
     return false;
 }
 
+static bool small_talk(const char *s) {
+    for (size_t i = 0; i < COUNT(SMALL_TALK); i++) {
+        size_t n = strlen(SMALL_TALK[i]);
+        if (!begins(s, SMALL_TALK[i]) || content_words(s) > 2)
+            continue;
+        /* A short word only when nothing else is said. */
+        if (n > 2 * SYLLABLE || without_end(s) == n || s[n] == '!' ||
+            (latin(*s) ? n > 3 && content_words(s + n) == 0
+                       : n >= 2 * SYLLABLE))
+            return true;
+    }
+    return false;
+}
+
 int rag_followup_rewrite(const char *previous, const char *question,
                          rag_followup *out, rag_error *err) {
     const char *s = question, *next;
     bool marked = false, about = false;
     memset(out, 0, sizeof *out);
-    if (!*previous)
+    if (!*previous || small_talk(question))
         return 0;
     bool korean =
         strcmp(rag_unicode_lang(question, strlen(question)), "ko") == 0;
@@ -458,6 +498,14 @@ int rag_followup_rewrite(const char *previous, const char *question,
     return 0;
 }
 
+int rag_followup_rewrite_after(const char *const *turn, size_t n,
+                               const char *question, rag_followup *out,
+                               rag_error *err) {
+    while (n && (small_talk(turn[n - 1]) || !content_words(turn[n - 1])))
+        n--;
+    return rag_followup_rewrite(n ? turn[n - 1] : "", question, out, err);
+}
+
 void rag_followup_free(rag_followup *f) {
     free(f->question);
     memset(f, 0, sizeof *f);
@@ -472,7 +520,7 @@ const char *rag_followup_name(rag_followup_kind k) {
 
 typedef struct conversation {
     char name[RAG_SESSION_NAME_MAX + 1];
-    char *last;
+    rag_turns turns;
     double used_ms;
 } conversation;
 
@@ -494,7 +542,7 @@ void rag_conversations_close(rag_conversations *c) {
     if (!c)
         return;
     for (size_t i = 0; i < c->n; i++)
-        free(c->of[i].last);
+        rag_turns_free(&c->of[i].turns);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
@@ -513,14 +561,39 @@ static conversation *look_up(rag_conversations *c, const char *session) {
     return NULL;
 }
 
-int rag_conversations_last(rag_conversations *c, const char *session,
-                           char **out, rag_error *err) {
+void rag_turns_free(rag_turns *t) {
+    for (size_t i = 0; i < t->n; i++)
+        free(t->of[i]);
+    memset(t, 0, sizeof *t);
+}
+
+int rag_conversations_turns(rag_conversations *c, const char *session,
+                            rag_turns *out, rag_error *err) {
+    int rc = 0;
+    memset(out, 0, sizeof *out);
     pthread_mutex_lock(&c->lock);
     conversation *v = look_up(c, session);
     bool fresh = v && rag_clock_ms() - v->used_ms < RAG_SESSION_IDLE_MS;
-    int rc = rag_str_dup(fresh && v->last ? v->last : "", out, err);
+    for (size_t i = 0; fresh && i < v->turns.n && !rc; i++)
+        if (!(rc = rag_str_dup(v->turns.of[i], &out->of[i], err)))
+            out->n++;
     pthread_mutex_unlock(&c->lock);
+    if (rc)
+        rag_turns_free(out);
     return rc;
+}
+
+/* Takes question; what was said too long ago is forgotten. */
+static void add_turn(conversation *v, char *question) {
+    rag_turns *t = &v->turns;
+    if (t->n && rag_clock_ms() - v->used_ms >= RAG_SESSION_IDLE_MS)
+        rag_turns_free(t);
+    if (t->n == RAG_SESSION_TURNS_MAX) {
+        free(t->of[0]);
+        memmove(t->of, t->of + 1, --t->n * sizeof *t->of);
+    }
+    t->of[t->n++] = question;
+    v->used_ms = rag_clock_ms();
 }
 
 int rag_conversations_note(rag_conversations *c, const char *session,
@@ -541,10 +614,10 @@ int rag_conversations_note(rag_conversations *c, const char *session,
             if (c->of[i].used_ms < v->used_ms)
                 v = &c->of[i];
     }
-    free(v->last);
+    if (strcmp(v->name, session) != 0)
+        rag_turns_free(&v->turns);
     memcpy(v->name, session, strlen(session) + 1);
-    v->last = copy;
-    v->used_ms = rag_clock_ms();
+    add_turn(v, copy);
     pthread_mutex_unlock(&c->lock);
     return 0;
 }

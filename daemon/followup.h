@@ -17,6 +17,7 @@
 
 #define RAG_SESSION_NAME_MAX 64
 #define RAG_SESSIONS_MAX 1000
+#define RAG_SESSION_TURNS_MAX 4 /* questions of a session that are kept */
 #define RAG_SESSION_IDLE_MS (30 * 60 * 1000.0)
 
 typedef enum rag_followup_kind {
@@ -35,6 +36,11 @@ typedef struct rag_followup {
  * cleaned (rag_unicode_clean). RAG_E_NOMEM is the only failure. */
 int rag_followup_rewrite(const char *previous, const char *question,
                          rag_followup *out, rag_error *err);
+/* The same after several questions, turn[0] the oldest: the last one that is
+ * about something counts ("thank you" is not). */
+int rag_followup_rewrite_after(const char *const *turn, size_t n,
+                               const char *question, rag_followup *out,
+                               rag_error *err);
 void rag_followup_free(rag_followup *f);
 const char *rag_followup_name(rag_followup_kind k); /* "swap" */
 
@@ -46,10 +52,16 @@ int rag_conversations_open(rag_conversations **out, rag_error *err);
 void rag_conversations_close(rag_conversations *c);
 /* 1-64 letters, digits, "-", "_", "." or ":". */
 bool rag_session_name_ok(const char *name);
-/* The last question of a session, "" when there is none (any more); *out is
- * the caller's. */
-int rag_conversations_last(rag_conversations *c, const char *session,
-                           char **out, rag_error *err);
+typedef struct rag_turns {
+    char *of[RAG_SESSION_TURNS_MAX]; /* oldest first, as they stood alone */
+    size_t n;
+} rag_turns;
+
+/* The last questions of a session, none when there are none (any more); free
+ * with rag_turns_free. */
+int rag_conversations_turns(rag_conversations *c, const char *session,
+                            rag_turns *out, rag_error *err);
+void rag_turns_free(rag_turns *t);
 /* Remembers a question; the session longest unused is forgotten for it. */
 int rag_conversations_note(rag_conversations *c, const char *session,
                            const char *question, rag_error *err);

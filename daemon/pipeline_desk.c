@@ -18,7 +18,7 @@ static int converse(rag_asking *a, rag_error *err) {
     const char *session = a->ask->session;
     rag_conversations *c = rag_desk_conversations(a->p->parts.desk);
     rag_followup f = {0};
-    char *last = NULL;
+    rag_turns turns = {0};
     if (!session || !c)
         return 0;
     if (!rag_session_name_ok(session))
@@ -26,9 +26,10 @@ static int converse(rag_asking *a, rag_error *err) {
                              "a session is named by 1 to %d letters, digits "
                              "and - _ . :",
                              RAG_SESSION_NAME_MAX);
-    int rc = rag_conversations_last(c, session, &last, err);
+    int rc = rag_conversations_turns(c, session, &turns, err);
     if (!rc)
-        rc = rag_followup_rewrite(last, rag_buf_str(&a->question), &f, err);
+        rc = rag_followup_rewrite_after((const char *const *)turns.of, turns.n,
+                                        rag_buf_str(&a->question), &f, err);
     if (!rc && f.question && strlen(f.question) <= RAG_QUESTION_MAX) {
         rc = rag_buf_steal(&a->question, &a->out->said, NULL, err);
         if (!rc)
@@ -37,7 +38,7 @@ static int converse(rag_asking *a, rag_error *err) {
     if (!rc)
         rc = rag_conversations_note(c, session, rag_buf_str(&a->question), err);
     rag_followup_free(&f);
-    free(last);
+    rag_turns_free(&turns);
     return rc;
 }
 
