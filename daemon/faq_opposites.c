@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define SIDES_MAX 8
-#define WORDS_MAX 40
+#define WORDS_MAX 44
 
 /* A leading '=' asks for the whole English word, '~' for an English word that
  * only counts beside turn/switch/toggle ("on" is mostly a preposition). */
@@ -55,7 +55,8 @@ static const group GROUPS[] = {
     {"cash",
      RAG_FAQ_PLAIN,
      {{"입금", "예치", "넣", "deposit", "pay in"},
-      {"출금", "인출", "찾", "빼", "withdraw", "pay out", "cash out"},
+      {"출금", "인출", "찾", "빼", "뺄", "뽑", "withdraw", "pay out",
+       "cash out"},
       {"이체", "송금", "보내", "transfer", "send", "remit"}}},
     {"direction",
      RAG_FAQ_PLAIN,
@@ -245,18 +246,18 @@ static const group GROUPS[] = {
        "=cannot", "=cant", "=dont", "=doesnt", "=isnt", "=wont", "without"}}},
     {"polarity",
      RAG_FAQ_LOOSE,
-     {{"가입",   "개설",     "신규",  "만들",  "만드",    "신청",
-       "등록",   "설정",     "켜",    "켤",    "활성화",  "허용",
-       "시작",   "개시",     "open",  "join",  "sign up", "subscri",
-       "creat",  "register", "enrol", "~on",   "enabl",   "activat",
-       "=allow", "set up",   "start", "apply", "applicat"},
-      {"해지",     "해약",      "탈퇴",     "없애",  "폐쇄",    "폐기",
-       "해제",     "말소",      "삭제",     "취소",  "철회",    "끄",
-       "끌",       "꺼",        "비활성화", "차단",  "중지",    "중단",
-       "그만",     "끊",        "깨기",     "깨면",  "깨고",    "깨려",
-       "막기",     "막고",      "종료",     "close", "closing", "cancel",
-       "terminat", "unsubscri", "delet",    "~off",  "disabl",  "deactivat",
-       "=block",   "stop",      "remov"}}},
+     {{"발급",    "가입",   "개설",     "신규",  "만들",  "만드",
+       "신청",    "등록",   "설정",     "켜",    "켤",    "활성화",
+       "허용",    "시작",   "개시",     "open",  "join",  "sign up",
+       "subscri", "creat",  "register", "enrol", "~on",   "enabl",
+       "activat", "=allow", "set up",   "start", "apply", "applicat"},
+      {"빼고",    "빼려",      "해지",     "해약",      "탈퇴",     "없애",
+       "폐쇄",    "폐기",      "해제",     "말소",      "삭제",     "취소",
+       "철회",    "끄",        "끌",       "꺼",        "비활성화", "차단",
+       "중지",    "중단",      "그만",     "끊",        "깨기",     "깨면",
+       "깨고",    "깨려",      "막기",     "막고",      "종료",     "close",
+       "closing", "cancel",    "terminat", "unsubscri", "delet",    "~off",
+       "disabl",  "deactivat", "=block",   "stop",      "remov"}}},
     /* The first sides are nouns (MATTER_NOUNS), the others ways of asking. */
     {"matter",
      RAG_FAQ_MATTER,
