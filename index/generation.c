@@ -144,7 +144,6 @@ void rag_segment_release(rag_segment *s) {
     free(s->vec_start);
     free(s->vec_list);
     free(s->parts);
-    rag_postings_close(s->postings);
     free(s->floats);
     free(s);
 }
@@ -161,8 +160,28 @@ void rag_generation_release(rag_generation *g) {
     }
     for (int i = 0; i < RAG_INDEX_FILTERS_MAX; i++)
         rag_filter_release(g->filters[i]);
+    rag_postings_close(g->postings);
     pthread_mutex_destroy(&g->lock);
     free(g);
+}
+
+rag_postings *rag_generation_postings(rag_generation *g) {
+    rag_postings *p;
+
+    pthread_mutex_lock(&g->lock);
+    p = rag_postings_share(g->postings);
+    pthread_mutex_unlock(&g->lock);
+    return p;
+}
+
+void rag_generation_set_postings(rag_generation *g, rag_postings *p) {
+    rag_postings *old;
+
+    pthread_mutex_lock(&g->lock);
+    old = g->postings;
+    g->postings = p;
+    pthread_mutex_unlock(&g->lock);
+    rag_postings_close(old);
 }
 
 rag_segment *rag_segment_new(void) {
@@ -641,7 +660,7 @@ static int copy_tail(collector *c, const rag_segment *old, rag_error *err) {
 }
 
 int rag_generation_advance(rag_store *s, const rag_store_meta *m,
-                           const rag_generation *old, rag_interned *strings,
+                           rag_generation *old, rag_interned *strings,
                            rag_generation **out, rag_error *err) {
     rag_generation *g = rag_generation_new();
     collector c = {.g = g, .old = old, .strings = strings, .err = err};
@@ -656,6 +675,7 @@ int rag_generation_advance(rag_store *s, const rag_store_meta *m,
     }
     g->meta = *m;
     g->base = old->base;
+    g->postings = rag_generation_postings(old);
     __atomic_add_fetch(&g->base->refs, 1, __ATOMIC_RELAXED);
     c.seg = g->tail;
     c.cap_docs = old->ndocs + 64;

@@ -18,7 +18,7 @@ int rag_generation_build(rag_store *s, const rag_store_meta *m,
                          int threads, rag_generation **out, rag_error *err);
 /* old, and what changed since it. */
 int rag_generation_advance(rag_store *s, const rag_store_meta *m,
-                           const rag_generation *old, rag_interned *strings,
+                           rag_generation *old, rag_interned *strings,
                            rag_generation **out, rag_error *err);
 /* Fills what follows from the rows: live bits, counts, averages. */
 int rag_generation_finish(rag_generation *g, rag_error *err);

@@ -46,6 +46,10 @@ struct rag_index {
     rag_store *watch; /* connection that catches up; under advance */
     int64_t version; /* its data version at the last look */
 
+    /* Of the thread that refreshes: when a posting file was last made again
+     * for what was removed, and in how long (ms). */
+    double scrubbed_at, scrubbed_in;
+
     pthread_mutex_t lock;
     rag_generation *current;
     rag_store *pool[POOL_MAX];
@@ -168,40 +172,48 @@ static void write_snapshot(rag_index *ix, const rag_generation *g) {
                 RAG_S("error", err.message));
 }
 
-/* The posting file of g's base, when it is large. Like the snapshot it is
- * derived: without it, FTS5 answers. */
-static void add_postings(rag_index *ix, rag_store *s, rag_generation *g) {
+static bool is_large(const rag_index *ix, const rag_generation *g) {
+    return g->base->nchunks > 0 && g->base->nchunks >= ix->limits.postings_min;
+}
+
+/* Makes the posting file of g's base. Like the snapshot it is derived:
+ * without it, FTS5 answers. */
+static void make_postings(rag_index *ix, rag_store *s, rag_generation *g,
+                          rag_postings **out) {
     rag_error err;
 
-    if (g->base->nchunks < ix->limits.postings_min || g->base->nchunks == 0 ||
-        (ix->read_only && s))
+    *out = NULL;
+    if (!is_large(ix, g) || ix->read_only)
         return;
-    if ((s ? rag_postings_make(s, ix->dir, g, &ix->tuning, &err)
-           : rag_postings_load(ix->dir, g, &err)) != 0 &&
-        s)
+    if (rag_postings_make(s, ix->dir, g, &ix->tuning, out, &err) != 0)
         rag_log(RAG_LOG_WARN, "index.postings_failed",
                 RAG_S("error", err.message));
 }
 
 static int build_base(rag_index *ix, rag_store *s, const rag_store_meta *m,
                       int threads, rag_generation **out, rag_error *err) {
+    rag_postings *p;
     int rc =
         rag_generation_build(s, m, &ix->limits, ix->strings, threads, out, err);
 
-    if (rc == 0)
-        add_postings(ix, s, *out);
+    if (rc == 0) {
+        make_postings(ix, s, *out, &p);
+        rag_generation_set_postings(*out, p);
+    }
     return rc;
 }
 
 typedef struct builder {
     rag_index *ix;
     int threads;
-    rag_generation *g;
+    rag_generation *g; /* made; only_postings: given */
+    rag_postings *postings; /* only_postings: made */
+    bool only_postings;
     rag_error *err;
     int rc;
 } builder;
 
-/* Makes a base of all the store has now. Own connection, so that catching up
+/* Makes a base of all the store has now, or a file of g's base. Own connection, so that catching up
  * goes on meanwhile. */
 static int build(builder *b) {
     rag_index *ix = b->ix;
@@ -216,7 +228,9 @@ static int build(builder *b) {
         rc = rag_store_meta_get(s, &m, b->err);
     if (rc == 0)
         rc = check_encoder(ix, &m, b->err);
-    if (rc == 0)
+    if (rc == 0 && b->only_postings)
+        make_postings(ix, s, b->g, &b->postings);
+    else if (rc == 0)
         rc = build_base(ix, s, &m, b->threads, &b->g, b->err);
     rag_index_give(ix, s, rc != 0);
     return rc;
@@ -324,21 +338,61 @@ static int rebuild(rag_index *ix, rag_error *err) {
     return rc;
 }
 
+/*
+ * Words of what was removed stay in the posting file until it is made again:
+ * soon, but not so often that it is all that is done.
+ */
+static bool wants_scrub(const rag_index *ix, rag_generation *g) {
+    rag_postings *p = rag_generation_postings(g);
+    double wait = 20 * ix->scrubbed_in;
+    bool wants = p && !ix->read_only &&
+                 g->base->nchunks - g->live_rows[0] > rag_postings_dead(p);
+
+    rag_postings_close(p);
+    if (wait < ix->limits.scrub_ms)
+        wait = ix->limits.scrub_ms;
+    return wants && rag_clock_ms() - ix->scrubbed_at >= wait;
+}
+
+static int scrub(rag_index *ix, rag_generation *g, rag_error *err) {
+    builder b = {.ix = ix, .g = g, .only_postings = true, .err = err};
+    rag_generation *now;
+    double t0 = rag_clock_ms();
+    bool changed;
+    int rc = build_aside(&b);
+
+    ix->scrubbed_at = rag_clock_ms();
+    ix->scrubbed_in = ix->scrubbed_at - t0;
+    if (rc != 0 || b.postings == NULL)
+        return rc;
+    /* What is gone from the file must be dead in the generation, too. */
+    pthread_mutex_lock(&ix->advance);
+    rc = catch_up_locked(ix, &changed, err);
+    now = rag_index_current(ix);
+    if (rc == 0 && now->base == g->base)
+        rag_generation_set_postings(now, b.postings);
+    else
+        rag_postings_close(b.postings);
+    rag_generation_release(now);
+    pthread_mutex_unlock(&ix->advance);
+    return rc;
+}
+
 int rag_index_refresh(rag_index *ix, bool *changed, rag_error *err) {
-    bool did = false, again = false;
+    bool did = false, again;
     rag_generation *g;
     int rc;
 
     pthread_mutex_lock(&ix->advance);
     rc = catch_up_locked(ix, &did, err);
     pthread_mutex_unlock(&ix->advance);
-    if (rc == 0) {
-        g = rag_index_current(ix);
-        again = rag_generation_wants_rebuild(g);
-        rag_generation_release(g);
-    }
+    g = rag_index_current(ix);
+    again = rc == 0 && rag_generation_wants_rebuild(g);
     if (again)
         rc = rebuild(ix, err);
+    else if (rc == 0 && wants_scrub(ix, g))
+        rc = scrub(ix, g, err);
+    rag_generation_release(g);
     if (changed)
         *changed = did || (again && rc == 0);
     return rc;
@@ -348,20 +402,26 @@ int rag_index_refresh(rag_index *ix, bool *changed, rag_error *err) {
 
 /* A snapshot's posting file, made again when it does not fit. */
 static int find_postings(rag_index *ix, rag_generation *g, rag_error *err) {
+    rag_postings *p = NULL;
     rag_store *s;
-    int rc = 0;
+    int rc;
 
-    add_postings(ix, NULL, g);
-    if (g->base->postings || g->base->nchunks < ix->limits.postings_min)
+    if (!is_large(ix, g))
         return 0;
-    rc = rag_index_take(ix, &s, err);
-    if (rc != 0)
-        return rc;
-    rc = rag_store_begin_read(s, err);
-    if (rc == 0)
-        add_postings(ix, s, g);
-    rag_index_give(ix, s, rc != 0);
-    return rc;
+    if (rag_postings_load(ix->dir, g, &p, err) != 0) {
+        rag_error_clear(err);
+        rc = rag_index_take(ix, &s, err);
+        if (rc != 0)
+            return rc;
+        rc = rag_store_begin_read(s, err);
+        if (rc == 0)
+            make_postings(ix, s, g, &p);
+        rag_index_give(ix, s, rc != 0);
+        if (rc != 0)
+            return rc;
+    }
+    rag_generation_set_postings(g, p);
+    return 0;
 }
 
 static int first_generation(rag_index *ix, rag_error *err) {
@@ -406,6 +466,7 @@ const rag_index_limits rag_index_limits_default = {
     .flat_max = RAG_INDEX_FLAT_MAX,
     .postings_min = RAG_INDEX_POSTINGS_MIN,
     .parts_max = RAG_INDEX_PARTS_MAX,
+    .scrub_ms = RAG_INDEX_SCRUB_MS,
 };
 
 int rag_index_open(const char *dir, const rag_index_options *opt,
@@ -427,6 +488,7 @@ int rag_index_open_limited(const char *dir, const rag_index_options *opt,
     pthread_mutex_init(&ix->lock, NULL);
     ix->tuning = rag_tuning_default;
     ix->limits = *limits;
+    ix->scrubbed_at = rag_clock_ms();
     if (opt) {
         const char *encoder = opt->fingerprint.encoder;
 

@@ -53,11 +53,15 @@
     300000 /* vectors up to which those of parts of
                                     * chunks are searched; above, they only
                                     * score what was found otherwise */
+#define RAG_INDEX_SCRUB_MS                                                     \
+    60000 /* before a posting file is made without the words of what was       \
+           * removed: at least, and at least 20 times what that takes */
 #define RAG_INDEX_FILTERS_MAX 8 /* filters a generation remembers */
 
 /* Those that tests change. */
 typedef struct rag_index_limits {
     size_t flat_max, postings_min, parts_max;
+    double scrub_ms; /* RAG_INDEX_SCRUB_MS */
 } rag_index_limits;
 
 extern const rag_index_limits rag_index_limits_default;
@@ -340,7 +344,6 @@ typedef struct rag_segment {
     /* Vectors of parts of chunk i that are only in the store, NULL: none. */
     rag_part_row *parts;
     rag_ann *ann;
-    rag_postings *postings; /* of a large base; else NULL */
     float *floats; /* tail only: the vectors themselves */
 } rag_segment;
 
@@ -355,8 +358,9 @@ typedef struct rag_generation {
     uint8_t *rows[2]; /* bits of chunks whose document lives */
     size_t live_rows[2];
     size_t live_chunks; /* of both */
-    pthread_mutex_t lock; /* of filters; the rest is immutable */
+    pthread_mutex_t lock; /* of what follows; the rest is immutable */
     struct rag_filter *filters[RAG_INDEX_FILTERS_MAX]; /* newest first */
+    rag_postings *postings; /* of a large base, else NULL */
     double avg_words[RAG_COLS];
     bool has_validity; /* some document has a first or last day */
 } rag_generation;
@@ -376,6 +380,10 @@ void rag_generation_release(rag_generation *g);
 const rag_chunk_row *rag_generation_chunk(const rag_generation *g, int64_t id,
                                           int *segment, size_t *position);
 int rag_segment_index(rag_segment *s, rag_error *err); /* makes by_id */
+/* A reference to g's posting file, or NULL; and another in its place (p's
+ * reference is taken over). */
+rag_postings *rag_generation_postings(rag_generation *g);
+void rag_generation_set_postings(rag_generation *g, rag_postings *p);
 
 /* ---- filters (filter.c) --------------------------------------------------- */
 

@@ -50,6 +50,7 @@ int rag_postings_from(const unsigned char *bytes, size_t len,
     *out = NULL;
     if (p == NULL)
         return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    p->refs = 1;
     p->rows = rows;
     rc = take_parts(p, bytes, len, err);
     if (rc == 0 && p->head.nrows != nrows)
@@ -98,8 +99,18 @@ int rag_postings_open(const char *path, const rag_chunk_row *rows, size_t nrows,
     return 0;
 }
 
+rag_postings *rag_postings_share(rag_postings *p) {
+    if (p)
+        __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+    return p;
+}
+
+size_t rag_postings_dead(const rag_postings *p) {
+    return p->head.dead;
+}
+
 void rag_postings_close(rag_postings *p) {
-    if (p == NULL)
+    if (p == NULL || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     if (p->map.base)
         rag_file_unmap(&p->map);

@@ -55,7 +55,7 @@ typedef struct rag_postings_writer rag_postings_writer;
  * that its bounds are tight for (they hold for all). */
 typedef struct rag_posting_basis {
     const rag_chunk_row *rows;
-    size_t nrows;
+    size_t nrows, dead;
     double avg_words[RAG_COLS];
     double column[RAG_COLS], b;
 } rag_posting_basis;
@@ -81,7 +81,10 @@ int rag_postings_open(const char *path, const rag_chunk_row *rows, size_t nrows,
 int rag_postings_from(const unsigned char *p, size_t len,
                       const rag_chunk_row *rows, size_t nrows,
                       rag_postings **out, rag_error *err);
-void rag_postings_close(rag_postings *p);
+void rag_postings_close(rag_postings *p); /* drops a reference */
+rag_postings *rag_postings_share(rag_postings *p); /* one more; NULL: NULL */
+/* Rows that were dead when the file was made: their words are not in it. */
+size_t rag_postings_dead(const rag_postings *p);
 size_t rag_postings_bytes(const rag_postings *p);
 size_t rag_postings_terms(const rag_postings *p);
 
@@ -129,13 +132,14 @@ int rag_postings_lookup(const rag_postings *p, const rag_posting_query *q,
 /* ---- of a base (posting_base.c) ------------------------------------------- */
 
 /*
- * Makes g's base its file in dir from the store's full text (inside its read
- * transaction, at g's commit or any later one: what is gone by then is dead in
- * g), and opens it. Files of other bases are removed.
+ * Makes the file of g's base in dir from the store's full text (inside its
+ * read transaction, at g's commit or any later one: what is gone by then is
+ * dead in g, or will be), and opens it. Files of other bases are removed.
  */
-int rag_postings_make(rag_store *s, const char *dir, rag_generation *g,
-                      const rag_tuning *t, rag_error *err);
+int rag_postings_make(rag_store *s, const char *dir, const rag_generation *g,
+                      const rag_tuning *t, rag_postings **out, rag_error *err);
 /* Opens the one there is; RAG_E_NOINPUT. */
-int rag_postings_load(const char *dir, rag_generation *g, rag_error *err);
+int rag_postings_load(const char *dir, const rag_generation *g,
+                      rag_postings **out, rag_error *err);
 
 #endif

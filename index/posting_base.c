@@ -99,11 +99,12 @@ static int write_file(rag_store *s, const char *path, const rag_generation *g,
     return rc;
 }
 
-int rag_postings_make(rag_store *s, const char *dir, rag_generation *g,
-                      const rag_tuning *t, rag_error *err) {
+int rag_postings_make(rag_store *s, const char *dir, const rag_generation *g,
+                      const rag_tuning *t, rag_postings **out, rag_error *err) {
     rag_buf path, tmp;
     int rc = path_of(dir, g, &path, err);
 
+    *out = NULL;
     rag_buf_init(&tmp, 0);
     if (rc == 0)
         rc = rag_buf_printf(&tmp, err, "%s.%ld.tmp", rag_buf_str(&path),
@@ -117,22 +118,22 @@ int rag_postings_make(rag_store *s, const char *dir, rag_generation *g,
     }
     if (rc == 0) {
         remove_others(dir, rag_path_base(rag_buf_str(&path)));
-        rc = rag_postings_load(dir, g, err);
+        rc = rag_postings_load(dir, g, out, err);
     }
     rag_buf_free(&tmp);
     rag_buf_free(&path);
     return rc;
 }
 
-int rag_postings_load(const char *dir, rag_generation *g, rag_error *err) {
+int rag_postings_load(const char *dir, const rag_generation *g,
+                      rag_postings **out, rag_error *err) {
     rag_buf path;
     int rc = path_of(dir, g, &path, err);
 
-    rag_postings_close(g->base->postings);
-    g->base->postings = NULL;
+    *out = NULL;
     if (rc == 0)
         rc = rag_postings_open(rag_buf_str(&path), g->base->chunks,
-                               g->base->nchunks, &g->base->postings, err);
+                               g->base->nchunks, out, err);
     rag_buf_free(&path);
     return rc;
 }

@@ -23,7 +23,7 @@
 typedef struct rag_posting_head {
     char magic[8];
     uint32_t version, cols;
-    uint64_t nrows, rows_sum;
+    uint64_t nrows, rows_sum, dead;
     uint64_t nterms, ngroups;
     uint64_t list_bytes, dict_bytes;
     double column[RAG_COLS], avg_words[RAG_COLS], b;
@@ -40,6 +40,7 @@ typedef struct rag_posting_skip { /* one block of a list */
 #define RAG_POSTING_SKIP_BYTES 12
 
 struct rag_postings {
+    int refs; /* atomic */
     rag_file_map map; /* base NULL: borrowed bytes */
     rag_posting_head head;
     const unsigned char *lists, *dict, *groups;

@@ -54,6 +54,7 @@ int rag_postings_create(const char *path, const rag_posting_basis *basis,
     w->head.version = RAG_POSTING_VERSION;
     w->head.cols = RAG_COLS;
     w->head.nrows = basis->nrows;
+    w->head.dead = basis->dead;
     w->head.rows_sum =
         rag_hash_fast(basis->rows, basis->nrows * sizeof(*basis->rows));
     memcpy(w->head.column, basis->column, sizeof(basis->column));

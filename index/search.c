@@ -154,15 +154,11 @@ static int vector_side(rag_search *s, rag_error *err) {
 
 /* ---- lexical side ------------------------------------------------------------------------ */
 
-static const rag_postings *postings(const rag_search *s) {
-    return s->g->base->postings;
-}
-
 /* The last chunk that the posting file has; those after it are FTS5's. */
 static int64_t last_of_base(const rag_search *s) {
     const rag_segment *b = s->g->base;
 
-    return postings(s) ? b->chunks[b->nchunks - 1].id : -1;
+    return s->postings ? b->chunks[b->nchunks - 1].id : -1;
 }
 
 typedef struct counter {
@@ -207,7 +203,7 @@ static int count_postings(rag_search *s, const size_t *which, size_t n,
     for (size_t i = 0; i < n && rc == 0; i++) {
         rag_query_term *t = &s->terms[which[i]];
 
-        rc = rag_postings_df(postings(s), t->token, t->len, live, &t->df, err);
+        rc = rag_postings_df(s->postings, t->token, t->len, live, &t->df, err);
         t->df += c.df[which[i]];
     }
     return rc;
@@ -226,7 +222,7 @@ static int look_up(rag_search *s, rag_error *err) {
         if (!rag_index_df_get(s->ix, seq, t->token, t->len, &t->df))
             which[unknown++] = i;
     }
-    rc = postings(s) ? count_postings(s, which, unknown, err)
+    rc = s->postings ? count_postings(s, which, unknown, err)
                      : rag_fts_dfs(s->store, s->terms, which, unknown, err);
     for (size_t i = 0; i < unknown && rc == 0; i++) {
         const rag_query_term *t = &s->terms[which[i]];
@@ -252,7 +248,7 @@ static int frequencies(rag_search *s, rag_error *err) {
         if (t->df > 0 && (double)t->df <= s->tuning->ubiquitous * n)
             kept++;
     }
-    drop = kept > 0 && n >= DROP_FROM && !postings(s);
+    drop = kept > 0 && n >= DROP_FROM && !s->postings;
     for (size_t i = 0; i < s->nterms && rc == 0; i++) {
         rag_query_term *t = &s->terms[i];
 
@@ -440,11 +436,11 @@ static int match_postings(rag_search *s, rag_error *err) {
         if (s->c[i].segment == 0)
             rows[n++] = s->c[i].at;
     qsort(rows, n, sizeof(*rows), by_row);
-    rc = rag_postings_lookup(postings(s), &q, rows, n, on_posting, s, err);
+    rc = rag_postings_lookup(s->postings, &q, rows, n, on_posting, s, err);
     free(rows);
     s->exhausted = true;
     if (rc == 0)
-        rc = rag_postings_search(postings(s), &q,
+        rc = rag_postings_search(s->postings, &q,
                                  s->heaped == s->wanted ? s->heap[0].score : -1,
                                  on_posting, s, err);
     s->exhausted = false;
@@ -454,7 +450,7 @@ static int match_postings(rag_search *s, rag_error *err) {
 static int match_all(rag_search *s, rag_error *err) {
     int rc = 0;
 
-    if (postings(s) == NULL) {
+    if (s->postings == NULL) {
         fit_budget(s);
         return rag_fts_match(s->store, s->terms, s->nterms, -1, on_match, s,
                              err);
@@ -474,7 +470,7 @@ static int lexical_side(rag_search *s, rag_error *err) {
     if (rc == 0 && s->tuning->typo > 0) {
         size_t before = s->nterms;
 
-        rag_fts_lexicon(s->store, postings(s));
+        rag_fts_lexicon(s->store, s->postings);
         rc = rag_spell_repair(s->store, s->tuning->typo, s->terms, &s->nterms,
                               err);
         rag_fts_lexicon(s->store, NULL);
@@ -663,6 +659,7 @@ static int begin(rag_index *ix, rag_search *s, rag_error *err) {
 static void end(rag_index *ix, rag_search *s, bool broken) {
     rag_index_give(ix, s->store, broken);
     rag_filter_release(s->filter);
+    rag_postings_close(s->postings);
     rag_generation_release(s->g);
     free(s->c);
     free(s->table);
@@ -686,6 +683,7 @@ static int run(rag_search *s, rag_index_result *out, rag_error *err) {
     int rc = rag_filter_get(s->g, rag_index_strings(s->ix), s->query,
                             &s->filter, err);
 
+    s->postings = rag_generation_postings(s->g);
     if (rc == 0)
         rc = reserve(s, err);
     if (rc == 0 && vector)

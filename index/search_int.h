@@ -20,6 +20,7 @@ typedef struct rag_search {
     rag_store *store;
     rag_generation *g;
     rag_filter *filter;
+    rag_postings *postings; /* of the generation, or NULL */
 
     rag_query_term terms[RAG_QUERY_TERMS_MAX];
     size_t nterms;

@@ -451,6 +451,7 @@ static void build(const char *dir, size_t n) {
 
 static void describe(rag_index *ix, size_t n) {
     rag_generation *g = rag_index_current(ix);
+    rag_postings *p = rag_generation_postings(g);
     size_t visited, lists;
 
     rag_ann_probes(g->base->ann, &visited, &lists);
@@ -458,12 +459,11 @@ static void describe(rag_index *ix, size_t n) {
     line(n, "lists", (double)lists, "lists");
     line(n, "lists.visited", (double)visited, "lists");
     line(n, "vectors", (double)rag_ann_memory(g->base->ann) / (1 << 20), "MiB");
-    if (g->base->postings) {
-        line(n, "postings",
-             (double)rag_postings_bytes(g->base->postings) / (1 << 20), "MiB");
-        line(n, "postings.terms", (double)rag_postings_terms(g->base->postings),
-             "terms");
+    if (p) {
+        line(n, "postings", (double)rag_postings_bytes(p) / (1 << 20), "MiB");
+        line(n, "postings.terms", (double)rag_postings_terms(p), "terms");
     }
+    rag_postings_close(p);
     rag_generation_release(g);
 }
 

@@ -95,7 +95,7 @@ static rag_index *open_with(const char *dir, size_t postings_min,
 
 static bool has_postings(rag_index *ix) {
     rag_generation *g = rag_index_current(ix);
-    bool has = g->base->postings != NULL;
+    bool has = g->postings != NULL;
 
     rag_generation_release(g);
     return has;
@@ -519,6 +519,39 @@ static void a_lost_file_is_made_again(void **state) {
     test_dir_free(dir);
 }
 
+static void removed_words_leave_the_file(void **state) {
+    rag_index_options opt = {.fingerprint = test_fp, .threads = 1};
+    rag_index_limits limits = rag_index_limits_default;
+    char *dir = test_dir();
+    rag_index_writer *w = test_writer(dir);
+    rag_index *ix;
+    rag_error err;
+
+    (void)state;
+    put_some(w, 0, 20);
+    test_put(w, &(test_doc){.id = "q", .text = "qzsecret name"});
+    test_commit(w);
+    limits.postings_min = 1;
+    must(rag_index_open_limited(dir, &opt, &limits, &ix, &err), &err);
+    assert_finds(ix, "qzsecret", "q");
+    must(rag_index_writer_remove(w, "q", &err), &err);
+    test_commit(w);
+    must(rag_index_refresh(ix, NULL, &err), &err);
+    assert_finds(ix, "qzsecret", "");
+    assert_true(test_on_disk(dir, "qzsecret")); /* not at once */
+    rag_index_close(ix);
+    limits.scrub_ms = 0;
+    must(rag_index_open_limited(dir, &opt, &limits, &ix, &err), &err);
+    must(rag_index_refresh(ix, NULL, &err), &err);
+    assert_false(test_on_disk(dir, "qzsecret"));
+    assert_true(has_postings(ix));
+    assert_finds(ix, "qzsecret", "");
+    rag_index_close(ix);
+    rag_index_writer_close(w);
+    compare_both(dir, &rag_tuning_default);
+    test_dir_free(dir);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_keep_every_count),
@@ -527,6 +560,7 @@ int main(void) {
         cmocka_unit_test(damaged_files_are_refused),
         cmocka_unit_test(hostile_bytes_stay_inside),
         cmocka_unit_test(a_lost_file_is_made_again),
+        cmocka_unit_test(removed_words_leave_the_file),
         cmocka_unit_test(scores_are_those_of_fts5),
     };
 
