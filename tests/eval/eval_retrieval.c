@@ -3,13 +3,15 @@
  *
  *   eval_retrieval [--encoder FILE] [--work DIR] [--set NAME=VALUE]
  *                  [--grid NAME=V1,V2,...] [--weight W] [--modes]
- *                  [--dump FILE] [--sentences] SET...
+ *                  [--dump FILE] [--sentences] [--parts] SET...
  *
  * SET is a folder with docs.jsonl and queries.jsonl. Documents go through the
  * real reader, chunker, encoder and store; each question through the real
  * search. Prints, a line a set, hit@1, hit@5, hit@10, recall@10, MRR@10 and
  * nDCG@10 over the questions that have relevant documents. --modes adds the
- * two sides alone and fixed weights; --grid repeats it for each value. Vectors
+ * two sides alone and fixed weights; --grid repeats it for each value. --parts
+ * compares the fused order with the better of its two parts by a paired
+ * bootstrap over the questions. Vectors
  * are kept in DIR (default $TMPDIR/rag-eval) by the hash of what they encode,
  * so that only the first run is slow. Missing sets are skipped, saying so.
  */
@@ -407,7 +409,8 @@ static void add_score(const question *q, const rag_index_result *r, score *s,
     *ndcg_out = dcg / ideal;
 }
 
-static score measure(set *s, double weight, FILE *dump) {
+/* each: nDCG of every question, or NULL. */
+static score measure(set *s, double weight, FILE *dump, double *each) {
     score sum = {0};
     double n = (double)(s->n ? s->n : 1);
 
@@ -428,6 +431,8 @@ static score measure(set *s, double weight, FILE *dump) {
             die(&err, q->id);
         sum.ms += rag_clock_ms() - t0;
         add_score(q, &r, &sum, &ndcg);
+        if (each)
+            each[i] = ndcg;
         if (dump)
             fprintf(dump, "%s\t%s\t%.4f\t%.3f\t%s\t%s\t%s\n", s->name, q->id,
                     ndcg, r.vector_weight, q->text, q->relevant[0],
@@ -511,7 +516,7 @@ typedef struct arguments {
     const char *encoder, *work, *grid, *dump;
     rag_tuning tuning;
     double weight; /* of the vectors; negative: adapts */
-    bool modes;
+    bool modes, parts;
     int first;
 } arguments;
 
@@ -524,6 +529,10 @@ static void parse(int argc, char **argv, arguments *a) {
     for (i = 1; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "--modes") == 0) {
             a->modes = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--parts") == 0) {
+            a->parts = true;
             continue;
         }
         if (strcmp(argv[i], "--sentences") == 0) {
@@ -551,7 +560,7 @@ static void parse(int argc, char **argv, arguments *a) {
     if (i >= argc || argv[i][0] == '-') {
         fputs("usage: eval_retrieval [--encoder FILE] [--work DIR] "
               "[--set NAME=VALUE] [--grid NAME=V1,V2] [--weight W] [--modes] "
-              "[--dump FILE] [--sentences] SET...\n",
+              "[--dump FILE] [--sentences] [--parts] SET...\n",
               stderr);
         exit(64);
     }
@@ -579,7 +588,7 @@ static void run_grid(set *sets, size_t n, const arguments *a) {
             score s;
 
             rag_index_set_tuning(sets[i].ix, &t);
-            s = measure(&sets[i], a->weight, NULL);
+            s = measure(&sets[i], a->weight, NULL, NULL);
             printf("    %.4f", s.ndcg);
             sum += s.ndcg;
         }
@@ -587,6 +596,66 @@ static void run_grid(set *sets, size_t n, const arguments *a) {
         fflush(stdout);
         values += 1 + len;
     }
+}
+
+/* ---- fused against its parts --------------------------------------------------- */
+
+#define RESAMPLES 10000
+
+static int by_value(const void *x, const void *y) {
+    const double *a = x, *b = y;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* Differences of means over questions drawn with replacement, ascending. */
+static void resample(const double *d, size_t n, double *means) {
+    uint64_t x = 88172645463325252u;
+
+    for (int r = 0; r < RESAMPLES; r++) {
+        double sum = 0;
+
+        for (size_t i = 0; i < n; i++) {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            sum += d[x % n];
+        }
+        means[r] = sum / (double)n;
+    }
+    qsort(means, RESAMPLES, sizeof(*means), by_value);
+}
+
+/* p: how often the fused order was not better; 1 - p: not worse. */
+static double run_parts(set *s, double weight) {
+    double *each[3], *means = need(malloc(RESAMPLES * sizeof(*means)));
+    score part[3];
+    size_t not_better = 0, n = s->n;
+    int better;
+
+    for (int i = 0; i < 3; i++) {
+        static const double weights[2] = {0, 1};
+
+        each[i] = need(malloc((n + 1) * sizeof(**each)));
+        part[i] = measure(s, i < 2 ? weights[i] : weight, NULL, each[i]);
+    }
+    better = part[1].ndcg > part[0].ndcg;
+    for (size_t i = 0; i < n; i++)
+        each[2][i] -= each[better][i];
+    if (n > 0)
+        resample(each[2], n, means);
+    while (n > 0 && not_better < RESAMPLES && means[not_better] <= 0)
+        not_better++;
+    printf("%-20s n=%-5zu lexical %.4f vector %.4f fused %.4f better by %+.4f "
+           "[%+.4f %+.4f] p %.4f\n",
+           s->name, n, part[0].ndcg, part[1].ndcg, part[2].ndcg,
+           part[2].ndcg - part[better].ndcg, n ? means[RESAMPLES / 40] : 0,
+           n ? means[RESAMPLES * 39 / 40] : 0, (double)not_better / RESAMPLES);
+    fflush(stdout);
+    for (int i = 0; i < 3; i++)
+        free(each[i]);
+    free(means);
+    return part[2].ndcg - part[better].ndcg;
 }
 
 int main(int argc, char **argv) {
@@ -634,6 +703,14 @@ int main(int argc, char **argv) {
         dump = fopen(a.dump, "w");
     if (a.grid) {
         run_grid(sets, n, &a);
+    } else if (a.parts) {
+        double sum = 0;
+
+        for (size_t i = 0; i < n; i++) {
+            rag_index_set_tuning(sets[i].ix, &a.tuning);
+            sum += run_parts(&sets[i], a.weight);
+        }
+        printf("better by %+.4f on average\n", sum / (double)(n ? n : 1));
     } else {
         double mean = 0;
 
@@ -641,15 +718,17 @@ int main(int argc, char **argv) {
             score s;
 
             rag_index_set_tuning(sets[i].ix, &a.tuning);
-            s = measure(&sets[i], a.weight, dump);
+            s = measure(&sets[i], a.weight, dump, NULL);
             mean += s.ndcg / (double)n;
             print(sets[i].name, "adaptive", sets[i].n, s);
             if (a.modes) {
-                print("", "lexical", sets[i].n, measure(&sets[i], 0, NULL));
-                print("", "vector", sets[i].n, measure(&sets[i], 1, NULL));
-                print("", "0.3", sets[i].n, measure(&sets[i], 0.3, NULL));
-                print("", "0.5", sets[i].n, measure(&sets[i], 0.5, NULL));
-                print("", "0.7", sets[i].n, measure(&sets[i], 0.7, NULL));
+                print("", "lexical", sets[i].n,
+                      measure(&sets[i], 0, NULL, NULL));
+                print("", "vector", sets[i].n,
+                      measure(&sets[i], 1, NULL, NULL));
+                print("", "0.3", sets[i].n, measure(&sets[i], 0.3, NULL, NULL));
+                print("", "0.5", sets[i].n, measure(&sets[i], 0.5, NULL, NULL));
+                print("", "0.7", sets[i].n, measure(&sets[i], 0.7, NULL, NULL));
             }
             fflush(stdout);
         }
