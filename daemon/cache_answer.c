@@ -142,12 +142,13 @@ static int copy_answer(const rag_answer *a, rag_answer *out, size_t *bytes,
 
 /* ---- looking ------------------------------------------------------------------- */
 
-/* Who waits here waits for the model: so few may that workers stay free. */
+/* Who waits here waits for the model: so few may that workers stay free, and
+ * a place is left for the one whose answer all wait for. */
 static bool enter(void *user) {
     rag_asking *a = user;
     rag_pipeline *p = a->p;
     pthread_mutex_lock(&p->lock);
-    bool room = p->waiting < (unsigned)a->config->waiting;
+    bool room = p->waiting + 1 < (unsigned)a->config->waiting;
     p->waiting += room;
     pthread_mutex_unlock(&p->lock);
     return room;

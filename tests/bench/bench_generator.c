@@ -172,7 +172,8 @@ static int open_variant(variant *v, rag_error *err) {
                                .lora_path = RAG_SOURCE_DIR
                                "/generate/models/" RAG_ADAPTER_FILE,
                                .child_args = v->args,
-                               .run_dir = v->dir};
+                               .run_dir = v->dir,
+                               .token_timeout_ms = 60000};
     if (!rc)
         rc = rag_generator_open(&o, &v->g, err);
     if (!rc)
