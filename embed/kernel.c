@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const rag_kernel *const kernels[] = {
-    &rag_kernel_avx512, &rag_kernel_avx2, &rag_kernel_portable};
+    &rag_kernel_avx512, &rag_kernel_avxvnni, &rag_kernel_avx2,
+    &rag_kernel_portable};
 
 const rag_kernel *rag_kernel_select(const char *name, bool *known) {
     *known = name == NULL;

@@ -16,8 +16,8 @@
  * Attention runs in 16-bit integers (queries, keys, values, probabilities)
  * with float32 between them, so that it loses nothing that could be measured.
  *
- * kernel_body.h holds the one algorithm; kernel_avx512.c, kernel_avx2.c and
- * kernel_portable.c give it vectors. Everything else in embed/ is compiled
+ * kernel_body.h holds the one algorithm; kernel_avx512.c, kernel_avxvnni.c,
+ * kernel_avx2.c and kernel_portable.c give it vectors. Everything else in embed/ is compiled
  * for the plainest CPU. All functions are pure: any thread may call them.
  *
  * Private to embed/.
@@ -97,7 +97,8 @@ typedef struct rag_kernel {
 /* Bytes of scratch for one head of a text of len tokens. */
 size_t rag_attend_scratch(size_t len, size_t d);
 
-extern const rag_kernel rag_kernel_avx512, rag_kernel_avx2, rag_kernel_portable;
+extern const rag_kernel rag_kernel_avx512, rag_kernel_avxvnni, rag_kernel_avx2,
+    rag_kernel_portable;
 
 /* By name; NULL name: the fastest that is usable here. NULL when there is no
  * such kernel, or it is not usable (*known tells which). */

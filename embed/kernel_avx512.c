@@ -54,8 +54,6 @@
 #define i_zip_high(a, b) _mm512_permutex2var_epi32(a, zip(8), b)
 #define i_to_f(a) _mm512_cvtepi32_ps(a)
 #define f_to_i(a) _mm512_cvtps_epi32(a)
-#define i_store_i16(p, x)                                                      \
-    _mm256_storeu_si256((__m256i *)(void *)(p), _mm512_cvtepi32_epi16(x))
 #define i_store_u8(p, x)                                                       \
     _mm_storeu_si128((__m128i *)(void *)(p), _mm512_cvtepi32_epi8(x))
 #define i_pair(lo, hi)                                                         \

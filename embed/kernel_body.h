@@ -4,11 +4,14 @@
  * Included once by each kernel_*.c, which defines before:
  *   LANES, MR (rows of a micro-tile), NV (vectors of a micro-tile)
  *   vf, vi            vectors of LANES floats, 32-bit integers
- *   v_load v_store v_set v_add v_sub v_mul v_fma(a,b,c)=a*b+c v_max v_min
- *   v_abs v_sum v_top (largest lane) v_exp2 (of x <= 0)
- *   i_load i_set i_zero i_to_f f_to_i (round to nearest even)
- *   i_store_i16, i_store_u8 (the lanes' low parts), i_pair(lo, hi): 16-bit
- *   lo in the low and hi in the high half of each lane
+ *   AR (rows of a micro-tile of attention), AV (vectors of it)
+ *   v_load v_store v_set v_add v_sub v_mul v_div v_fma(a,b,c)=a*b+c v_max
+ *   v_min v_abs v_sum v_top (largest lane) v_exp2 (of x <= 0)
+ *   i_load i_store i_set i_zero i_add i_max i_to_f f_to_i (round to nearest
+ *   even) i_of_bits (a float's) i_store_u8 (the lanes' low parts)
+ *   i_pair(lo, hi): 16-bit lo in the low and hi in the high half of each lane
+ *   i_zip_low(a, b), i_zip_high: the lanes of the lower (higher) halves in
+ *   turn
  *   dot4(acc, a, b)   acc += sum of four products of bytes a (unsigned, 128
  *                     added) and b (signed)
  *   dot2(acc, a, b)   acc += sum of two products of 16-bit integers
@@ -254,13 +257,13 @@ static void norm(const rag_matrix *m, float *x, size_t rows, float eps,
  * queries are transposed on their way in, and results on their way out.
  *
  * Queries, keys, probabilities and values are 16-bit integers. Keys come in
- * blocks of KEY_BLOCK, whose sums fit 32 bits; between blocks sums are
- * float32 and follow the largest score so far (Milakov and Gimelshein 2018,
- * "Online normalizer calculation for softmax").
+ * blocks of KEY_BLOCK, which keeps the work in the first cache; between
+ * blocks sums are float32 and follow the largest score so far (Milakov and
+ * Gimelshein 2018, "Online normalizer calculation for softmax").
  */
 #define KEY_BLOCK ((size_t)128)
-#define PROBABILITY_BITS 12.9998f /* up to 8191 */
-#define VALUE_TOP 2047.0f /* KEY_BLOCK * 8191 * 2047 < 2^31 */
+#define PROBABILITY_TOP 32767.0f /* of a block's probabilities, in all */
+#define VALUE_TOP 32767.0f /* of a value; both, rounding added: below 2^31 */
 #define PAIR ((size_t)(2 * LANES)) /* numbers in a vector of pairs */
 
 typedef struct head {
@@ -406,30 +409,33 @@ INLINE void scores(const head *h, size_t from, size_t n, vi top[AV],
     }
 }
 
-/* Scores to pairs of probabilities, in their place; returns their sums. */
+/* Scores to pairs of probabilities, in their place: PROBABILITY_TOP is their
+ * sum, so that no sum of values overflows. Returns what it stands for. */
 INLINE vf softmax(const head *h, size_t n, int v, vi top, const int nv) {
-    vf base = v_set(h->base), low;
-    vi sum = i_zero(), one = i_set(0x00010001);
-    const char *s = h->s + (size_t)v * LANES * 4;
-    char *p = h->s + (size_t)v * LANES * 4;
-    size_t step = (size_t)nv * LANES * 4;
-    low = v_sub(v_set(PROBABILITY_BITS), v_mul(i_to_f(top), base));
-    for (size_t j = 0; j < n; j += 2, s += 2 * step, p += step) {
-        vi x = f_to_i(v_exp2(v_fma(i_to_f(i_load(s)), base, low)));
-        vi y = i_zero();
-        if (j + 1 < n) {
-            y = f_to_i(v_exp2(v_fma(i_to_f(i_load(s + step)), base, low)));
-        }
-        x = i_pair(x, y);
-        sum = dot2(sum, one, x);
-        i_store(p, x);
+    vf base = v_set(h->base), sum = v_set(0), scale;
+    vf low = v_sub(v_set(0), v_mul(i_to_f(top), base));
+    size_t step = (size_t)nv * LANES;
+    float *s = (float *)(void *)h->s + (size_t)v * LANES, *p = s;
+    for (size_t j = 0; j < n; j++) {
+        float *at = s + j * step;
+        vf e = v_exp2(v_fma(i_to_f(i_load(at)), base, low));
+        sum = v_add(sum, e);
+        v_store(at, e);
     }
-    return i_to_f(sum);
+    scale = v_div(v_set(PROBABILITY_TOP), sum);
+    for (size_t j = 0; j < n; j += 2, s += 2 * step, p += step) {
+        vi x = f_to_i(v_mul(v_load(s), scale)), y = i_zero();
+        if (j + 1 < n) {
+            y = f_to_i(v_mul(v_load(s + step), scale));
+        }
+        i_store(p, i_pair(x, y));
+    }
+    return sum;
 }
 
-/* o = o * keep + probabilities times values of n keys from `from` on. */
+/* o = o * keep + share * probabilities times values of n keys from `from`. */
 INLINE void weigh(const head *h, size_t from, size_t n, const vf keep[AV],
-                  const int nv) {
+                  const vf share[AV], const int nv) {
     const char *v0 = h->vp + from / 2 * h->d * 4;
     for (size_t i = 0; i < h->d; i += AR) {
         float *o = (float *)(void *)h->o + i * (size_t)nv * LANES;
@@ -439,7 +445,7 @@ INLINE void weigh(const head *h, size_t from, size_t n, const vf keep[AV],
         for (int r = 0; r < AR; r++) {
             UNROLL
             for (int v = 0; v < nv; v++, o += LANES) {
-                vf y = i_to_f(acc[r][v]);
+                vf y = v_mul(i_to_f(acc[r][v]), share[v]);
                 v_store(o, from ? v_fma(v_load(o), keep[v], y) : y);
             }
         }
@@ -473,7 +479,7 @@ INLINE void hand_out(const head *h, size_t from, const vf factor[AV],
 
 INLINE void attend_queries(const head *h, size_t from, float to_v, float *ctx,
                            size_t ldc, const int nv) {
-    vf sum[AV], keep[AV];
+    vf sum[AV], keep[AV], share[AV];
     vi top[AV];
     pack_queries(h, from, nv);
     for (size_t k = 0; k < h->len; k += KEY_BLOCK) {
@@ -481,22 +487,19 @@ INLINE void attend_queries(const head *h, size_t from, float to_v, float *ctx,
         vi before[AV];
         for (int v = 0; v < nv; v++) {
             before[v] = top[v] = k > 0 ? top[v] : i_set(INT32_MIN);
-            keep[v] = v_set(0);
         }
         scores(h, k, n, top, nv);
         for (int v = 0; v < nv; v++) {
             vf more = softmax(h, n, v, top[v], nv);
-            if (k > 0) {
-                keep[v] = v_exp2(v_mul(v_sub(i_to_f(before[v]), i_to_f(top[v])),
-                                       v_set(h->base)));
-                more = v_fma(sum[v], keep[v], more);
-            }
-            sum[v] = more;
+            keep[v] = v_exp2(v_mul(v_sub(i_to_f(before[v]), i_to_f(top[v])),
+                                   v_set(h->base)));
+            share[v] = v_mul(more, v_set(1 / (PROBABILITY_TOP * to_v)));
+            sum[v] = k > 0 ? v_fma(sum[v], keep[v], more) : more;
         }
-        weigh(h, k, n, keep, nv);
+        weigh(h, k, n, keep, share, nv);
     }
     for (int v = 0; v < nv; v++) {
-        keep[v] = v_div(v_set(1 / to_v), sum[v]);
+        keep[v] = v_div(v_set(1), sum[v]);
     }
     hand_out(h, from, keep, ctx, ldc, nv);
 }

@@ -88,13 +88,6 @@ static inline float v_top(vf a) {
     return t;
 }
 
-static inline vf v_exp2(vf a) {
-    EACH {
-        a.x[i] = a.x[i] < -126.0f ? 0 : exp2f(a.x[i]);
-    }
-    return a;
-}
-
 static inline vi i_load(const void *p) {
     vi o;
     memcpy(&o, p, sizeof(o));
@@ -132,20 +125,35 @@ static inline vf i_to_f(vi a) {
 }
 
 /* To the nearest, ties to even: adding 1.5 * 2^23 leaves no room for a
- * fraction. For |x| < 2^22, which quantised numbers are. */
+ * fraction, and the low bits are the number. For |x| < 2^22, which quantised
+ * numbers are. Through memory, where a float is a float on every CPU. */
 static inline vi f_to_i(vf a) {
     vi o;
     EACH {
-        volatile float big = a.x[i] + 12582912.0f;
-        o.x[i] = (int32_t)(big - 12582912.0f);
+        a.x[i] += 12582912.0f;
+    }
+    memcpy(&o, &a, sizeof(o));
+    EACH {
+        o.x[i] -= 0x4B400000;
     }
     return o;
 }
 
-static inline void i_store_i16(int16_t *p, vi a) {
+/* As in kernel_256.h. */
+static inline vf v_exp2(vf x) {
+    vf z = v_max(x, v_set(-126.0f)), f, p = v_set(0.009570080786943436f);
+    vi n = f_to_i(z), bits;
+    f = v_sub(z, i_to_f(n));
+    p = v_fma(p, f, v_set(0.05591787025332451f));
+    p = v_fma(p, f, v_set(0.2402474582195282f));
+    p = v_fma(p, f, v_set(0.6931217908859253f));
+    p = v_fma(p, f, v_set(0.9999992847442627f));
+    memcpy(&bits, &p, sizeof(bits));
     EACH {
-        p[i] = (int16_t)a.x[i];
+        bits.x[i] += n.x[i] * (1 << 23);
     }
+    memcpy(&p, &bits, sizeof(p));
+    return p;
 }
 
 static inline void i_store_u8(uint8_t *p, vi a) {
