@@ -22,8 +22,11 @@
  *   is still in the cache for the next.
  * - Few tokens (a question): all threads go through the phases together,
  *   each phase cut into tickets that are drawn from a counter. The caller
- *   never waits for a thread that has not drawn a ticket, so a busy second
- *   core costs its help, not a stop.
+ *   never waits for a thread that has not drawn a ticket. One that has, and
+ *   then loses its core to another process, does hold the caller up; when
+ *   that happens the next few batches are run by the caller alone, twice as
+ *   many each time it happens again, so that a busy second core costs its
+ *   help and not much more.
  */
 #include "embed/bert_int8.h"
 
@@ -40,7 +43,10 @@
 /* Up to so many tokens a thread, a batch is run together. */
 #define TOGETHER_TOKENS 96u
 #define TICKETS_PER_THREAD 4u
-#define SPIN_PAUSES 4000u /* before a waiting thread yields its core */
+/* Before a waiting thread yields its core, and calls it a stall: some 0.2 ms,
+ * several times what a ticket takes. */
+#define SPIN_PAUSES 20000u
+#define ALONE_MAX 64u /* batches run without help after a stall */
 
 typedef enum phase {
     QKV,
@@ -94,6 +100,10 @@ struct rag_bert_int8 {
     atomic_size_t next_part;
     counter *counters; /* 1 + layers * PHASES: embedding first */
     task whole; /* of run_together; a late thread may read it */
+    /* The caller's: it stalled in this batch; batches still to be run alone,
+     * and how many after the next stall. */
+    bool stalled;
+    unsigned alone, penalty;
 };
 
 static int oom(rag_error *err) {
@@ -421,17 +431,19 @@ static void pause_cpu(void) {
 #endif
 }
 
-/* Waits until all tickets of a phase are done: those drawn by others. */
-static void wait_for(counter *c) {
-    for (unsigned i = 0;
-         atomic_load_explicit(&c->done, memory_order_acquire) != c->tickets;
-         i++) {
+/* Waits until all tickets of a phase are done: those drawn by others. False
+ * when it took long. */
+static bool wait_for(counter *c) {
+    unsigned i = 0;
+    while (atomic_load_explicit(&c->done, memory_order_acquire) != c->tickets) {
         if (i < SPIN_PAUSES) {
             pause_cpu();
+            i++;
         } else {
             (void)sched_yield();
         }
     }
+    return i < SPIN_PAUSES;
 }
 
 static bool draw(counter *c, unsigned *ticket) {
@@ -452,21 +464,25 @@ static void run_together(void *job, int index) {
     task t = e->whole; /* not through the batch: it may be gone */
     counter *c = e->counters;
     unsigned i;
+    bool prompt;
     cut rows = cut_phase(&t, 0, NORM1);
     while (draw(c, &i)) {
         size_t r0 = i * rows.rows, r1 = r0 + rows.rows;
         embed(&t, r0, r1 < t.rows ? r1 : t.rows);
         finish(c);
     }
-    wait_for(c++);
+    prompt = wait_for(c++);
     for (size_t l = 0; l < e->m->layers; l++) {
         for (phase ph = QKV; ph < PHASES; ph++, c++) {
             while (draw(c, &i)) {
                 do_ticket(&t, l, ph, i, index);
                 finish(c);
             }
-            wait_for(c);
+            prompt = wait_for(c) && prompt;
         }
+    }
+    if (index == 0) {
+        e->stalled = !prompt;
     }
 }
 
@@ -483,6 +499,27 @@ static void start_counters(rag_bert_int8 *e) {
         atomic_init(&e->counters[i].next, 0);
         atomic_init(&e->counters[i].done, 0);
     }
+}
+
+/* The only part of the batch, together where that promises to be faster. */
+static void run_one(rag_bert_int8 *e) {
+    if (e->alone > 0 || !rag_workers_ready(e->workers)) {
+        task t = part_task(e, 0, 0);
+        e->alone -= e->alone > 0;
+        run_alone(&t, 0);
+        return;
+    }
+    e->whole = part_task(e, 0, 0); /* everybody in the first area */
+    start_counters(e);
+    rag_workers_run(e->workers, run_together, e, false);
+    if (e->stalled) {
+        e->penalty = e->penalty > 0 ? 2 * e->penalty : 1;
+        e->penalty = e->penalty < ALONE_MAX ? e->penalty : ALONE_MAX;
+        e->alone = e->penalty;
+    } else {
+        e->penalty /= 2;
+    }
+    finish_texts(&e->whole);
 }
 
 /* --- a batch --- */
@@ -515,9 +552,6 @@ int rag_bert_int8_run(rag_bert_int8 *e, const rag_bert_batch *b,
     size_t threads = (size_t)e->threads, share = tokens / (threads * 4);
     int rc;
     bool together;
-    /* A thread that came late to the last job must be gone before its
-     * counters and parts are written. */
-    rag_workers_settle(e->workers);
     e->batch = b;
     e->vectors = vectors;
     together = threads > 1 && tokens <= TOGETHER_TOKENS * threads;
@@ -537,10 +571,7 @@ int rag_bert_int8_run(rag_bert_int8 *e, const rag_bert_batch *b,
         return rc;
     }
     if (together && e->nparts == 1) {
-        e->whole = part_task(e, 0, 0); /* everybody in the first area */
-        start_counters(e);
-        rag_workers_run(e->workers, run_together, e, false);
-        finish_texts(&e->whole);
+        run_one(e);
         return 0;
     }
     atomic_store(&e->next_part, 0);

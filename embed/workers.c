@@ -4,10 +4,15 @@
  * Invariant: under the lock, `busy` counts the threads inside fn; fn is NULL
  * when there is no job to join; `round` grows with each job, so that a thread
  * joins a job once.
+ *
+ * The threads keep off the core that the caller runs on: on a machine whose
+ * other cores are busy, a scheduler likes to wake a thread next to who woke
+ * it, where it would take the caller's own time instead of another's.
  */
 #include "embed/workers.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -26,6 +31,8 @@ struct rag_workers {
     int busy, started;
     bool over;
     thread *threads;
+    cpu_set_t cpus; /* this process may use */
+    int caller; /* core the threads keep off; -1: none */
 };
 
 static void *serve(void *arg) {
@@ -69,6 +76,10 @@ int rag_workers_open(int threads, rag_workers **out, rag_error *err) {
     (void)pthread_mutex_init(&w->lock, NULL);
     (void)pthread_cond_init(&w->wake, NULL);
     (void)pthread_cond_init(&w->idle, NULL);
+    w->caller = -1;
+    if (sched_getaffinity(0, sizeof(w->cpus), &w->cpus) != 0) {
+        CPU_ZERO(&w->cpus); /* more cores than the set has room for */
+    }
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
     for (int i = 0; rc == 0 && i < threads - 1; i++) {
@@ -104,16 +115,34 @@ void rag_workers_close(rag_workers *w) {
     free(w);
 }
 
+static void keep_off_caller(rag_workers *w) {
+    int cpu = sched_getcpu();
+    cpu_set_t others = w->cpus;
+    if (cpu < 0 || cpu >= CPU_SETSIZE || cpu == w->caller) {
+        return;
+    }
+    CPU_CLR(cpu, &others);
+    if (CPU_COUNT(&others) < w->started) {
+        return;
+    }
+    for (int i = 0; i < w->started; i++) {
+        (void)pthread_setaffinity_np(w->threads[i].id, sizeof(others), &others);
+    }
+    w->caller = cpu;
+}
+
 static void wait_idle(rag_workers *w) {
     while (w->busy > 0) {
         pthread_cond_wait(&w->idle, &w->lock);
     }
 }
 
-void rag_workers_settle(rag_workers *w) {
+bool rag_workers_ready(rag_workers *w) {
+    bool ready;
     pthread_mutex_lock(&w->lock);
-    wait_idle(w);
+    ready = w->busy == 0;
     pthread_mutex_unlock(&w->lock);
+    return ready;
 }
 
 void rag_workers_run(rag_workers *w, rag_work_fn fn, void *job, bool join) {
@@ -123,6 +152,7 @@ void rag_workers_run(rag_workers *w, rag_work_fn fn, void *job, bool join) {
     }
     pthread_mutex_lock(&w->lock);
     wait_idle(w);
+    keep_off_caller(w);
     w->fn = fn;
     w->job = job;
     w->round++;

@@ -23,12 +23,12 @@ void rag_workers_close(rag_workers *w);
  * Calls fn on this thread and on every other that wakes in time, and returns
  * when this thread's call has returned - and, with join, all others' too.
  * Without join the work must be complete by then whoever did it, and what
- * job points to must stay unchanged until rag_workers_settle has returned: a
+ * job points to must stay unchanged until rag_workers_ready says yes: a
  * thread that came late may still look at it. (So one slow or busy core
  * cannot hold a short job up.)
  */
 void rag_workers_run(rag_workers *w, rag_work_fn fn, void *job, bool join);
-/* Waits until no other thread is inside the last job. */
-void rag_workers_settle(rag_workers *w);
+/* Whether no other thread is inside the last job. */
+bool rag_workers_ready(rag_workers *w);
 
 #endif
