@@ -7,11 +7,16 @@
  *        bench_encoder --ids FILE.jsonl MODEL.gguf      their ids, a line each
  *
  * Prints "name value unit" lines. The figures called "core" are of one
- * thread by its own CPU time: those to trust on a busy machine. The roof is oneDNN's u8s8s32 GEMM at the
- * shapes of one layer (rows: ROOF_ROWS tokens), run between our own rounds in
- * the same process, so that a busy machine slows both alike; each figure is
- * the best of its rounds.
+ * thread by its own CPU time: those to trust on a busy machine. The roof is
+ * oneDNN's u8s8s32 GEMM at the shapes of one layer (rows: ROOF_ROWS tokens),
+ * run between our own rounds in the same process, so that a busy machine
+ * slows both alike; each figure is the best of its rounds.
  * encoder_roof_ratio = (our multiply-adds/s, attention's included) / (its).
+ * encoder_query* is one text: the best of QUERIES and their median, then the
+ * median while another process keeps a core busy.
+ *
+ * --texts says "ready", then for each line of its input encodes all texts and
+ * prints the seconds: see peers_encoder.py.
  */
 #include "base/clock.h"
 #include "base/file.h"
@@ -20,9 +25,12 @@
 
 #include <oneapi/dnnl/dnnl.h>
 #include <omp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,6 +38,7 @@
 #define HIDDEN 384
 #define FFN 1536
 #define LAYERS 12
+#define QUERIES 400
 
 static void fail(const char *what, const rag_error *err) {
     (void)fprintf(stderr, "bench_encoder: %s: %s\n", what,
@@ -178,22 +187,53 @@ static double roof_rate(const roof *r) {
     return macs / (ms / 1e3);
 }
 
-static double query_ms(rag_encoder *e, size_t tokens, float *out) {
+static int by_value(const void *a, const void *b) {
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Milliseconds of QUERIES runs of one text, in order. */
+static void query_ms(rag_encoder *e, size_t tokens, double ms[QUERIES],
+                     float *out) {
     char *text = make_text(e, tokens, 42);
-    double best = 1e30;
     rag_text t = {text, strlen(text)};
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < QUERIES; i++) {
         rag_error err;
-        double t0 = rag_clock_ms(), ms;
+        double t0 = rag_clock_ms();
         if (rag_encoder_encode(e, RAG_TEXT_PASSAGE, &t, 1, out, NULL, &err) !=
             0) {
             fail("encode", &err);
         }
-        ms = rag_clock_ms() - t0;
-        best = ms < best ? ms : best;
+        ms[i] = rag_clock_ms() - t0;
     }
     free(text);
-    return best;
+    qsort(ms, QUERIES, sizeof(*ms), by_value);
+}
+
+static void query_figures(rag_encoder *e, float *out) {
+    static const size_t lengths[] = {16, 64};
+    double ms[QUERIES];
+    pid_t busy;
+    for (size_t i = 0; i < 2; i++) {
+        query_ms(e, lengths[i], ms, out);
+        printf("encoder_query%zu_ms %.3f ms\n"
+               "encoder_query%zu_p50_ms %.3f ms\n",
+               lengths[i], ms[0], lengths[i], ms[QUERIES / 2]);
+    }
+    (void)fflush(stdout);
+    busy = fork();
+    if (busy == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (volatile unsigned n = 0;; n++) {
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        query_ms(e, lengths[i], ms, out);
+        printf("encoder_query%zu_busy_ms %.3f ms\n", lengths[i],
+               ms[QUERIES / 2]);
+    }
+    (void)kill(busy, SIGKILL);
+    (void)waitpid(busy, NULL, 0);
 }
 
 static double tokenizer_rate(rag_encoder *e) {
@@ -296,14 +336,14 @@ static rag_encoder *open_encoder(const char *path, int threads) {
     return e;
 }
 
-/* Tokens a second over the texts of a file, best of three passes; or only
- * their ids as the model sees them. */
-static void texts_rate(const char *file, const char *model, bool only_ids) {
+/* Seconds of a pass over the texts of a file, each time a line is read; or
+ * only their ids as the model sees them. */
+static void texts_passes(const char *file, const char *model, bool only_ids) {
     rag_encoder *e = open_encoder(model, 0);
     rag_encoder_info info;
     FILE *f = fopen(file, "r");
     char *line = NULL;
-    size_t cap = 0, n = 0, tokens = 0;
+    size_t cap = 0, n = 0;
     rag_text *texts = NULL;
     set s;
     float *out;
@@ -326,7 +366,6 @@ static void texts_rate(const char *file, const char *model, bool only_ids) {
                                  &ids, &have, NULL) == 0) {
             size_t max = (size_t)info.max_tokens;
             have = have < max ? have : max;
-            tokens += have;
             for (size_t i = 0; only_ids && i < have; i++) {
                 printf("%d%c", ids[i], i + 1 < have ? ' ' : '\n');
             }
@@ -334,14 +373,23 @@ static void texts_rate(const char *file, const char *model, bool only_ids) {
         }
         n++;
     }
-    s = (set){texts, n, tokens, 0, 1e30};
+    s = (set){.texts = texts, .n = n};
     out = malloc((n + 1) * sizeof(float) * (size_t)info.dim);
-    for (int i = 0; i < 3 && !only_ids; i++) {
-        run_set(e, &s, out, rag_clock_ms);
+    if (!out) {
+        fail("memory", NULL);
     }
-    if (!only_ids) {
-        printf("encoder_texts_tokens_per_second %.0f tokens/s\n",
-               (double)tokens / (s.best_ms / 1e3));
+    for (bool first = true; !only_ids; first = false) {
+        s.best_ms = 1e30;
+        run_set(e, &s, out, rag_clock_ms);
+        if (first) {
+            printf("ready\n");
+        } else {
+            printf("%.6f\n", s.best_ms / 1e3);
+        }
+        (void)fflush(stdout);
+        if (getline(&line, &cap, stdin) <= 0) {
+            break;
+        }
     }
     free(out);
     free(texts);
@@ -372,8 +420,7 @@ static void small_figures(const char *path) {
     }
     printf("encoder_load_ms %.2f ms\n", load);
     printf("tokenizer_mb_per_second %.1f MB/s\n", tokenizer_rate(e));
-    printf("encoder_query16_ms %.3f ms\n", query_ms(e, 16, out));
-    printf("encoder_query64_ms %.3f ms\n", query_ms(e, 64, out));
+    query_figures(e, out);
     free(out);
     for (size_t i = 0; i < s.n; i++) {
         free((void *)(uintptr_t)s.texts[i].s);
@@ -388,7 +435,7 @@ int main(int argc, char **argv) {
     rag_error err;
     char *path = NULL, *cache = NULL;
     if (argc == 4 && argv[1][0] == '-') {
-        texts_rate(argv[2], argv[3], strcmp(argv[1], "--ids") == 0);
+        texts_passes(argv[2], argv[3], strcmp(argv[1], "--ids") == 0);
         return 0;
     }
     if (rag_path_place(RAG_PLACE_CACHE, &cache, &err) != 0 ||

