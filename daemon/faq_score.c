@@ -22,6 +22,10 @@
  * says little that one alone has a negation. */
 #define ALIKE 0.55
 #define SHORT 10 /* bytes, without spaces */
+/* A question of whose content less than this share stands in the entry or its
+ * answer is about something else besides ("the spring event's rate"). Of 145
+ * right answers to what the score was fitted on it takes two. */
+#define KNOWN 0.6
 /* What others are taken to have at least, so that an entry that stands alone
  * leads by no more than one among many: medians of the samples'. */
 #define OTHERS_COVERED 0.50
@@ -306,7 +310,8 @@ int rag_faq_candidates_init(const rag_faq_text *q, const rag_index_result *r,
     for (size_t i = 0; i < r->n && !rc; i++) {
         if (!c[i].looked_at)
             continue;
-        if (!c[i].veto && names_another(q, &c[i], c, r->n))
+        if (!c[i].veto &&
+            (c[i].covered < KNOWN || names_another(q, &c[i], c, r->n)))
             c[i].veto = RAG_FAQ_VETO_ENTITY;
         measure(q, r, c, &c[i]);
         /* A slip leaves most letters alike and turns no word round. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The desk, as those who work at it meet it: an operator's day from the
 import of the FAQ to the audit, and what the desk promises besides."""
+import datetime
 import glob
 import http.client
 import io
@@ -167,6 +168,55 @@ def a_desk_entry_wins_over_the_ingested_one():
     assert doc not in DESK.rag("search", "--json", question)[1]
 
 
+def day(n):
+    return (datetime.date.today() + datetime.timedelta(days=n)).isoformat()
+
+
+def entries_answer_only_while_they_hold():
+    """Outside its dates an entry never answers, in no writing of its question;
+    the last day still counts; the next entry takes over on its first."""
+    question = "봄맞이 환전 행사의 우대율은 얼마인가요?"
+    for name, answer, since, until, live in (
+            ("v-old", "작년 우대율은 70%입니다.", day(-400), day(-1), False),
+            ("v-now", "우대율은 80%입니다.", day(0), day(0), True),
+            ("v-next", "내년 우대율은 90%입니다.", day(1), day(400), False)):
+        code, d = json_of("faq", "add", "--id", name, "--question", question,
+                          "--answer", answer, "--valid-from", since,
+                          "--valid-until", until, "--by", "kim")
+        assert code == 0, d
+        code, d = json_of("faq", "approve", name, "--by", "lee")
+        assert code == 0 and d["approver"] == "lee" and d["live"] == 1, d
+    for writing in (question, question.replace(" ", ""),
+                    "봄맞이 환전 행사 우대율이 얼마예요",
+                    "봄맞이 환전 행사의 우대률은 얼마인가요?"):
+        code, a = ask(writing)
+        assert a["status"] == "faq" and a["answer"] == "우대율은 80%입니다.", a
+        assert a["citations"][0]["doc"] == "v-now" and a["version"] == 1, a
+    json_of("faq", "retire", "v-now", "--by", "lee")
+    a = ask(question)[1]
+    assert a["status"] != "faq" and "70%" not in a["answer"] and \
+        "90%" not in a["answer"], a
+
+
+def each_refusal_says_whom_to_call():
+    """The contact line and a code that leads back to the question, in every
+    refusal, in both languages; the same number stays where others are
+    masked."""
+    codes = set()
+    for question in ("목성 지점은 몇 층에 있나요?",
+                     "How many moons does Jupiter have?",
+                     "주차장에 우주선을 세워도 되나요?",
+                     "1588-0000 번호로 우주선을 예약하나요?"):
+        code, a = ask(question)
+        assert code == 3 and a["status"] == "refused", a
+        assert CONTACT in a["answer"] and a["handoff"] in a["answer"], a
+        codes.add(a["handoff"])
+        code, r = json_of("audit", "show", a["handoff"])
+        body = json.dumps(r["records"][0]["body"], ensure_ascii=False)
+        assert question in body, r
+    assert len(codes) == 4, codes
+
+
 def follow_ups_are_understood():
     """A conversation is kept by its name, and said how it was understood."""
     ask("개인카드 한도는 어떻게 올리나요?", "--session", "s1")
@@ -174,6 +224,10 @@ def follow_ups_are_understood():
     assert a["said"] == "그럼 법인은요?", a
     assert a["question"] == "법인카드 한도는 어떻게 올리나요?", a
     assert a["citations"][0]["doc"] == "d-1", a
+    # Politeness is no subject: what comes next is about the cards still.
+    ask("감사합니다", "--session", "s1")
+    code, a = ask("개인은요?", "--session", "s1")
+    assert a["question"] == "개인카드 한도는 어떻게 올리나요?", a
     code, a = ask("그럼 법인은요?", "--session", "s2")
     assert "said" not in a, a
     status, r = DESK.post("/v1/ask", {"question": "x", "session": "a b"})
@@ -337,7 +391,8 @@ def bad_input_is_refused_in_words():
 if __name__ == "__main__":
     with e2e.Desk() as DESK:
         e2e.main([an_operators_day, a_desk_entry_wins_over_the_ingested_one,
-                  follow_ups_are_understood, a_thumb_down_reaches_the_queue,
+                  entries_answer_only_while_they_hold,
+                  each_refusal_says_whom_to_call, follow_ups_are_understood, a_thumb_down_reaches_the_queue,
                   personal_data_reaches_no_file,
                   erased_answers_leave_the_chain_whole,
                   a_killed_daemon_forgets_nothing,

@@ -6,7 +6,7 @@
  * JSON is {"entries": [{"id", "wordings": [...], "answer"}], "asked": [{"q",
  * "want", "gone", ...}]}; the entry "gone" is left out of what is looked at.
  * One line of JSON a question: what was asked, and of the eight nearest
- * entries id, verdict, veto, features and certainty. For fit_faq.py, which
+ * entries id, verdict, veto, features, certainty and covered share. For fit_faq.py, which
  * fits the score, and eval_desk.py, which counts the guards.
  */
 #include "daemon/faq_int.h"
@@ -128,11 +128,11 @@ static void judge(json_t *asked, const entry *all, size_t n) {
         json_t *f = json_array();
         for (size_t k = 0; k < RAG_FAQ_FEATURES; k++)
             json_array_append_new(f, json_real(c[i].f[k]));
-        json_array_append_new(list,
-                              json_pack("{ss si ss so sf}", "id", hits[i].doc,
-                                        "verdict", (int)c[i].guard.verdict,
-                                        "veto", rag_faq_veto_name(c[i].veto),
-                                        "f", f, "certainty", c[i].certainty));
+        json_array_append_new(
+            list, json_pack("{ss si ss so sf sf}", "id", hits[i].doc, "verdict",
+                            (int)c[i].guard.verdict, "veto",
+                            rag_faq_veto_name(c[i].veto), "f", f, "certainty",
+                            c[i].certainty, "covered", c[i].covered));
     }
     json_t *out = json_pack("{sO so}", "asked", asked, "near", list);
     json_dumpf(out, stdout, JSON_COMPACT);

@@ -451,6 +451,19 @@ static void other_words_are_answered_when_certain(void **state) {
     assert_int_equal(m.decision, RAG_FAQ_NONE);
 }
 
+/* What the entry knows nothing of is another matter, however near. */
+static void unknown_things_are_not_answered(void **state) {
+    (void)state;
+    rag_index_hit hits[] = {
+        entry("rate", "환전 우대율", "앱에서 사면 90%, 영업점에서는 50%입니다.",
+              0.95),
+        entry("card", "카드를 재발급받으면 수수료가 얼마인가요?", "2,000원",
+              0.84)};
+    assert_int_not_equal(
+        decide("봄맞이 환전 행사의 우대율은 얼마인가요?", hits, 2).decision,
+        RAG_FAQ_ANSWER);
+}
+
 static void an_entry_of_another_language_is_no_answer(void **state) {
     (void)state;
     rag_index_hit h = entry("e", "How do I close my account?", "A", 0.995);
@@ -519,6 +532,7 @@ int main(void) {
         cmocka_unit_test(a_real_word_is_no_slip),
         cmocka_unit_test(a_word_of_another_entry_is_no_slip),
         cmocka_unit_test(other_words_are_answered_when_certain),
+        cmocka_unit_test(unknown_things_are_not_answered),
         cmocka_unit_test(an_entry_of_another_language_is_no_answer),
         cmocka_unit_test(two_that_fit_are_a_choice),
         cmocka_unit_test(one_vague_entry_is_no_answer),
