@@ -69,7 +69,7 @@ def environment(lists):
 
 
 def passages():
-    """Passages of 100 to 800 characters from the samples."""
+    """Passages of 160 to 1,060 characters from the samples."""
     out = []
     for folder, _, files in sorted(os.walk(os.path.join(ROOT, "samples"))):
         for name in sorted(files):
@@ -78,11 +78,11 @@ def passages():
             path = os.path.join(folder, name)
             with open(path, encoding="utf-8", errors="replace") as f:
                 text = re.sub(r"\s+", " ", f.read())
-            at, size = 0, 100
-            while at + 100 < len(text):
+            at, size = 0, 160
+            while at + size < len(text):
                 out.append(text[at : at + size])
                 at += size
-                size = 100 + (size * 7 + 137) % 700
+                size = 160 + (size * 7 + 137) % 900
     step = max(1, len(out) // PASSAGES)
     return out[::step][:PASSAGES]
 
