@@ -27,6 +27,9 @@
 #define LISTS_MAX 4096
 #define ASKED 128 /* questions that the number of lists is measured with */
 #define NEAREST 11 /* neighbours looked for: a question finds itself */
+#define DEPTH                                                                  \
+    100 /* places they may be found in: candidates are scored again with       \
+         * vectors that are not compressed, so only the lists must be right */
 #define RECALL                                                                 \
     0.98 /* of them to be found: questions of people lie further
                      * from the texts than texts do, so more than is promised */
@@ -211,12 +214,12 @@ static int measure(const rag_ann_builder *b, size_t nprobe, double *recall,
     a.nprobe = nprobe;
     for (size_t i = 0; i < b->nasked && rc == 0; i++) {
         const near *truth = b->truth + i * NEAREST;
-        int64_t positions[NEAREST];
-        float scores[NEAREST];
+        int64_t positions[DEPTH];
+        float scores[DEPTH];
         size_t found;
 
-        rc = rag_ann_search(&a, b->asked + i * (size_t)a.dim, NEAREST, NULL,
-                            a.n, positions, scores, &found, err);
+        rc = rag_ann_search(&a, b->asked + i * (size_t)a.dim, DEPTH, NULL, a.n,
+                            positions, scores, &found, err);
         /* The best is the question itself, which any search finds. */
         for (size_t j = 0; j + 1 < NEAREST && rc == 0; j++) {
             all += truth[j].position >= 0;

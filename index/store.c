@@ -302,7 +302,7 @@ static int set_up(rag_store *s, bool create, rag_error *err) {
         rc = rag_store_exec(s,
                             "PRAGMA query_only = ON;"
                             "PRAGMA cache_size = -16384;"
-                            "PRAGMA mmap_size = 1073741824;"
+                            "PRAGMA mmap_size = 134217728;"
                             "PRAGMA temp_store = MEMORY",
                             "opening", err);
     if (rc == 0)

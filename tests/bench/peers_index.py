@@ -25,7 +25,7 @@ CACHE = os.environ.get("RAGD_CACHE") or os.path.join(
 
 # Runs in the private environment: one engine on one file.
 PEER = r'''
-import sqlite3, sys, time
+import sys, time
 import numpy as np
 engine, path = sys.argv[1:3]
 n, asked, dim = (int(x) for x in np.fromfile(path, np.uint64, 3))
@@ -59,7 +59,7 @@ def hnswlib():
 
 def usearch():
     from usearch.index import Index
-    index = Index(ndim=dim, metric="ip", dtype="i8", connectivity=16,
+    index = Index(ndim=dim, metric="ip", dtype="f16", connectivity=16,
                   expansion_add=100)
     for i in range(0, n, 10000):
         index.add(np.arange(i, min(n, i + 10000)), vectors[i : i + 10000])
@@ -70,7 +70,7 @@ def usearch():
 
 
 def sqlite_vec():
-    import sqlite_vec as s
+    import pysqlite3 as sqlite3, sqlite_vec as s
     db = sqlite3.connect(":memory:")
     db.enable_load_extension(True)
     s.load(db)
