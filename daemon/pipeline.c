@@ -248,6 +248,17 @@ static size_t least(size_t card, size_t setting) {
     return card && card < setting ? card : setting;
 }
 
+/* Whether a year is named: then an older version may be what is asked for. */
+static bool names_year(const char *s) {
+    for (const char *p = s; *p; p++) {
+        size_t n = strspn(p, "0123456789");
+        if (n == 4 && (memcmp(p, "19", 2) == 0 || memcmp(p, "20", 2) == 0))
+            return true;
+        p += n ? n - 1 : 0;
+    }
+    return false;
+}
+
 static int step_evidence(rag_asking *a, rag_error *err) {
     if (!a->found.n)
         return rag_asking_refuse(a, "nothing found", err);
@@ -256,10 +267,11 @@ static int step_evidence(rag_asking *a, rag_error *err) {
     if (!a->passages || !a->hit_of)
         return rag_error_set(err, RAG_E_NOMEM, "no memory for passages");
     double floor = a->found.hits[0].score * PASSAGE_SHARE;
+    bool past = names_year(rag_buf_str(&a->question));
     for (size_t i = 0; i < a->found.n; i++) {
         const rag_index_hit *h = &a->found.hits[i];
         bool contrary;
-        if (i && h->score < floor)
+        if (i && (h->score < floor || (h->superseded && !past)))
             continue;
         int rc = rag_asking_contrary(a, h, &contrary, err);
         if (rc)

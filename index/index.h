@@ -188,6 +188,8 @@ typedef struct rag_index_hit {
     double lexical_z, vector_z; /* after normalisation, as fused */
     int lexical_rank, vector_rank; /* from 1; 0 when not found so */
     size_t document; /* number of the document in this result, from 0 */
+    bool superseded; /* a newer version of it stands before it in this result,
+                      * and the question does not ask for this one */
 } rag_index_hit;
 
 typedef struct rag_index_result {

@@ -207,6 +207,24 @@ static int move_before(rag_index_result *r, size_t at, size_t from, size_t to,
     return 0;
 }
 
+/* Says of every hit whether a newer version stands before it. */
+static void mark_superseded(rag_index_result *r, const char *question) {
+    for (size_t i = 0; i < r->n; i = group_end(r, i)) {
+        const rag_index_hit *a = &r->hits[i];
+        bool old = false;
+
+        for (size_t j = 0; j < i && !old; j = group_end(r, j)) {
+            const rag_index_hit *b = &r->hits[j];
+
+            old = a->kind == RAG_DOC_TEXT && b->kind == RAG_DOC_TEXT &&
+                  rag_order_succeeds(a->title, a->doc, b->title, b->doc,
+                                     question);
+        }
+        for (size_t k = i; k < group_end(r, i); k++)
+            r->hits[k].superseded = old;
+    }
+}
+
 int rag_order_successors(rag_index_result *r, const char *question,
                          rag_error *err) {
     int rc = 0;
@@ -235,6 +253,7 @@ int rag_order_successors(rag_index_result *r, const char *question,
     }
     for (size_t i = 0; i < r->n; i++)
         r->hits[i].document -= r->documents;
+    mark_superseded(r, question);
     return rc;
 }
 

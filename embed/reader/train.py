@@ -1,0 +1,434 @@
+#!/usr/bin/env python3
+"""Trains the reader: an adapter that makes the encoder judge and find answers.
+
+usage: train.py [--minutes N] [--set DIR] ENCODER.gguf OUT.gguf PASSAGES.jsonl...
+       train.py --held-out DIR PASSAGES.jsonl...
+
+A passage is a line {"id", "lang", "title", "text", "qas": [{"q", "a": [..]}]}:
+"a" holds the words of the text that answer "q", and is empty when the passage
+does not answer it. The encoder's weights stay as they are; a LoRA adapter (Hu
+et al. 2021) on every matrix of the upper layers and two heads are learned:
+start and end of the answer (the first token stands for "none"), and whether
+the passage answers at all. OUT is the file that `reader.model` names.
+
+One passage in fourteen, chosen by its id, is never trained on. --held-out
+writes these questions as a set for `rag eval`, among the documents of all
+passages. README.md beside this file says what the shipped adapter was trained
+on, for how long, and how well it does.
+"""
+import argparse
+import hashlib
+import json
+import math
+import os
+import random
+import re
+import sys
+import time
+
+QUESTION_TOKENS, TITLE_TOKENS, SEQUENCE_TOKENS = 96, 40, 500
+DISTRACTOR_TOKENS = 120
+MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_up", "ffn_down")
+HELD_OUT_OF = 14
+NEVER = -1e4  # a logit that no training lifts
+
+
+def held_out(passage_id):
+    return int(hashlib.md5(passage_id.encode()).hexdigest(), 16) % HELD_OUT_OF == 0
+
+
+def read_lines(paths):
+    for path in paths:
+        with open(path, encoding="utf-8") as f:
+            for number, line in enumerate(f, 1):
+                try:
+                    yield json.loads(line)
+                except ValueError as e:
+                    sys.exit("%s:%d: %s" % (path, number, e))
+
+
+def write_held_out(folder, paths):
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "docs.jsonl"), "w", encoding="utf-8") as docs, \
+         open(os.path.join(folder, "queries.jsonl"), "w", encoding="utf-8") as queries:
+        for d in read_lines(paths):
+            doc = {k: d[k] for k in ("id", "title", "text")}
+            docs.write(json.dumps(doc, ensure_ascii=False) + "\n")
+            if not held_out(d["id"]):
+                continue
+            for i, qa in enumerate(d["qas"]):
+                q = {"id": "%s-%d" % (d["id"], i), "question": qa["q"],
+                     "relevant": [d["id"]] if qa["a"] else [],
+                     "answers": qa["a"], "answerable": bool(qa["a"])}
+                queries.write(json.dumps(q, ensure_ascii=False) + "\n")
+
+
+# --- the encoder, as torch computes it ----------------------------------------
+
+def load_encoder(path):
+    import gguf
+    import numpy
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+    r = gguf.GGUFReader(path)
+    weights = {}
+    for t in r.tensors:
+        numbers = numpy.array(gguf.dequantize(t.data, t.tensor_type),
+                              dtype=numpy.float32)
+        shape = [int(n) for n in reversed(t.shape)]
+        weights[t.name] = torch.from_numpy(numbers).reshape(*shape)
+
+    def strings(key):
+        f = r.fields[key]
+        return [bytes(f.parts[i]).decode() for i in f.data]
+
+    def numbers_of(key):
+        f = r.fields[key]
+        return [f.parts[i][0] for i in f.data]
+
+    pieces = list(zip(strings("tokenizer.ggml.tokens"),
+                      map(float, numbers_of("tokenizer.ggml.scores"))))
+    table = bytes(numpy.array(
+        numbers_of("tokenizer.ggml.precompiled_charsmap"),
+        dtype=numpy.uint8).tobytes())
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3))
+    tokenizer.normalizer = normalizers.Precompiled(table)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    heads = int(numbers_of("bert.attention.head_count")[0])
+    return weights, tokenizer, heads
+
+
+def make_model(weights, heads, rank, frozen):
+    import torch
+    import torch.nn as nn
+    import torch.nn.functional as F
+
+    class Adapted(nn.Module):
+        """y = W x + b + (alpha / rank) B A x, with alpha = 2 rank."""
+
+        def __init__(self, w, b):
+            super().__init__()
+            self.register_buffer("w", w.bfloat16(), persistent=False)
+            self.register_buffer("b", b, persistent=False)
+            self.A = nn.Parameter(torch.randn(rank, w.shape[1]) / w.shape[1] ** 0.5)
+            self.B = nn.Parameter(torch.zeros(w.shape[0], rank))
+
+        def forward(self, x):
+            x = x.bfloat16()
+            low = F.linear(x, self.A.bfloat16())
+            y = F.linear(x, self.w) + F.linear(low, (2 * self.B).bfloat16())
+            return y.float() + self.b
+
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers, self.norms = nn.ModuleList(), []
+            while "blk.%d.attn_q.weight" % len(self.layers) in weights:
+                at = "blk.%d." % len(self.layers)
+                self.layers.append(nn.ModuleDict({
+                    m: Adapted(weights[at + m + ".weight"], weights[at + m + ".bias"])
+                    for m in MATRICES}))
+                self.norms.append([weights[at + n] for n in (
+                    "attn_output_norm.weight", "attn_output_norm.bias",
+                    "layer_output_norm.weight", "layer_output_norm.bias")])
+            for layer in self.layers[:frozen]:
+                layer.requires_grad_(False)
+            self.hidden = weights["token_embd.weight"].shape[1]
+            self.span, self.answer = nn.Linear(self.hidden, 2), nn.Linear(self.hidden, 1)
+            for head in (self.span, self.answer):
+                nn.init.normal_(head.weight, std=0.02)
+                nn.init.zeros_(head.bias)
+
+        def norm(self, x, w, b):
+            return F.layer_norm(x, (self.hidden,), w, b, eps=1e-12)
+
+        def forward(self, ids, mask):
+            n, length = ids.shape
+            x = (F.embedding(ids, weights["token_embd.weight"])
+                 + weights["position_embd.weight"][:length]
+                 + weights["token_types.weight"][0])
+            x = self.norm(x, weights["token_embd_norm.weight"],
+                          weights["token_embd_norm.bias"])
+            bias = (1.0 - mask[:, None, None, :]) * NEVER
+            for layer, (w1, b1, w2, b2) in zip(self.layers, self.norms):
+                q, k, v = (layer[m](x).view(n, length, heads, -1).transpose(1, 2)
+                           for m in MATRICES[:3])
+                p = torch.softmax(
+                    q @ k.transpose(2, 3) * q.shape[-1] ** -0.5 + bias, -1)
+                a = (p @ v).transpose(1, 2).reshape(n, length, -1)
+                x = self.norm(x + layer["attn_output"](a), w1, b1)
+                x = self.norm(x + layer["ffn_down"](F.gelu(layer["ffn_up"](x))), w2, b2)
+            span = self.span(x)
+            return span[..., 0], span[..., 1], self.answer(x[:, 0])[:, 0]
+
+    return Reader()
+
+
+# --- examples -------------------------------------------------------------------
+
+class Passage:
+    def __init__(self, tokenizer, d):
+        e = tokenizer.encode(d["text"])
+        self.id, self.title, self.text = d["id"], d["title"], d["text"]
+        self.ids, self.places = e.ids, e.offsets
+        self.title_ids = tokenizer.encode(d["title"]).ids[:TITLE_TOKENS]
+
+    def spans(self, words):
+        """First and last token of every occurrence."""
+        at = self.text.find(words)
+        while at >= 0:
+            end = at + len(words)
+            inside = [k for k, (s, e) in enumerate(self.places)
+                      if e > s and e > at and s < end]
+            if inside:
+                yield inside[0], inside[-1]
+            at = self.text.find(words, at + 1)
+
+
+class Example:
+    def __init__(self, question, passage, spans):
+        self.question, self.passage, self.spans = question, passage, spans
+        self.others = []
+
+
+def load_examples(tokenizer, paths):
+    out = []
+    for d in read_lines(paths):
+        if held_out(d["id"]):
+            continue
+        p = Passage(tokenizer, d)
+        for qa in d["qas"]:
+            spans = [s for a in qa["a"] for s in p.spans(a)]
+            if bool(spans) == bool(qa["a"]):
+                out.append(Example(qa["q"], p, spans))
+    return out
+
+
+def load_set(tokenizer, folder):
+    """Half of an evaluation set: the articles (an id up to its "-") whose
+    hash is odd. An unanswerable question names its passage as source_doc."""
+    docs, out = {}, []
+    for d in read_lines([os.path.join(folder, "docs.jsonl")]):
+        docs[d["id"]] = Passage(tokenizer, d)
+    for q in read_lines([os.path.join(folder, "queries.jsonl")]):
+        source = q["relevant"][0] if q["relevant"] else q["source_doc"]
+        article = source.split("-")[0]
+        if int(hashlib.md5(article.encode()).hexdigest(), 16) % 2 == 0:
+            continue
+        p = docs[source]
+        spans = [next(p.spans(a), None) for a in q["answers"][:3]]
+        spans = [s for s in spans if s]
+        if bool(spans) == q["answerable"]:
+            out.append(Example(q["question"], p, spans))
+    return out
+
+
+def terms(text):
+    text = re.sub(r"\s+", " ", text.lower())
+    hangul = [("가" <= c <= "힣") for c in text]
+    pairs = {text[i:i + 2] for i in range(len(text) - 1)
+             if hangul[i] and hangul[i + 1]}
+    return pairs | set(re.findall(r"[a-z0-9]{2,}", text))
+
+
+def find_others(examples, k=4):
+    """For each question, the passages besides its own that share most words."""
+    import numpy
+    passages = list({e.passage.id: e.passage for e in examples}.values())
+    bags = [terms(p.title + " " + p.text) for p in passages]
+    count = {}
+    for bag in bags:
+        for t in bag:
+            count[t] = count.get(t, 0) + 1
+    column = {t: i for i, t in enumerate(count)}
+    rarity = numpy.log(len(passages) / numpy.array(list(count.values())))
+    table = numpy.zeros((len(passages), len(column)), dtype=numpy.float32)
+    for i, bag in enumerate(bags):
+        table[i, [column[t] for t in bag]] = 1
+        table[i] *= rarity / math.sqrt(len(bag) or 1)
+    for e in examples:
+        asked = [column[t] for t in terms(e.question) if t in column]
+        order = numpy.argsort(-table[:, asked].sum(1))[:k + 1]
+        e.others = [passages[i] for i in order if passages[i] is not e.passage][:k]
+
+
+def sequence(tokenizer, question, p, spans, title, other, first):
+    """-> ids, answer places, first place of the passage."""
+    ids = [0] + tokenizer.encode(question).ids[:QUESTION_TOKENS] + [2, 2]
+    ids += p.title_ids if title else []
+    start, body, shift = len(ids), list(p.ids), 0
+    if other is not None:
+        more = other.ids[:DISTRACTOR_TOKENS]
+        body, shift = (more + body, len(more)) if first else (body + more, 0)
+    ids += body[:SEQUENCE_TOKENS - start] + [2]
+    places = [(start + shift + a, start + shift + b) for a, b in spans
+              if start + shift + b < len(ids) - 1]
+    return ids, places, start
+
+
+def worn(question, rng):
+    """A question as people type it."""
+    u = rng.random()
+    if u < 0.06:
+        return question.rstrip("?.! ")
+    if u < 0.09:
+        return question.lower()
+    spaces = [i for i, c in enumerate(question) if c == " "]
+    if u < 0.11 and spaces:
+        i = rng.choice(spaces)
+        return question[:i] + question[i + 1:]
+    return question
+
+
+def epoch(tokenizer, examples, rng, tokens):
+    """Batches of about so many tokens, each of sequences of like length."""
+    items = []
+    for e in examples:
+        q, p = worn(e.question, rng), e.passage
+        other = None
+        if e.others and len(p.ids) < 200 and rng.random() < 0.18:
+            other = rng.choice(e.others)
+        it = sequence(tokenizer, q, p, e.spans, rng.random() < 0.75, other,
+                      rng.random() < 0.5)
+        if bool(it[1]) == bool(e.spans):
+            items.append(it)
+        if e.spans and e.others and rng.random() < 0.4:
+            items.append(sequence(tokenizer, q, rng.choice(e.others), [],
+                                  rng.random() < 0.75, None, False))
+    rng.shuffle(items)
+    batches = []
+    for c in range(0, len(items), 1024):
+        part, batch = [], []
+        for it in sorted(items[c:c + 1024], key=lambda x: len(x[0])):
+            if batch and len(it[0]) * (len(batch) + 1) > tokens:
+                part.append(batch)
+                batch = []
+            batch.append(it)
+        part.append(batch)
+        rng.shuffle(part)
+        batches += part
+    return batches
+
+
+# --- learning ---------------------------------------------------------------------
+
+def loss_of(model, batch):
+    import torch
+    import torch.nn.functional as F
+    length = (max(len(x[0]) for x in batch) + 15) // 16 * 16
+    ids = torch.ones(len(batch), length, dtype=torch.long)
+    mask = torch.zeros(len(batch), length)
+    allowed = torch.full((len(batch), length), NEVER)
+    for r, (x, _, start) in enumerate(batch):
+        ids[r, :len(x)] = torch.tensor(x)
+        mask[r, :len(x)] = 1
+        allowed[r, start:len(x) - 1] = 0
+        allowed[r, 0] = 0
+    s, e, answers = model(ids, mask)
+    s = torch.log_softmax(s + allowed, -1)
+    e = torch.log_softmax(e + allowed, -1)
+    spans = 0
+    for r, (_, places, _) in enumerate(batch):
+        at = places or [(0, 0)]
+        spans = spans - torch.logsumexp(
+            torch.stack([s[r, i] + e[r, j] for i, j in at]), 0) / 2
+    truth = torch.tensor([float(bool(x[1])) for x in batch])
+    return (spans / len(batch)
+            + 0.7 * F.binary_cross_entropy_with_logits(answers, truth))
+
+
+def train(model, tokenizer, examples, args):
+    import torch
+    rng = random.Random(1)
+    params = [p for p in model.parameters() if p.requires_grad]
+    heads = list(model.span.parameters()) + list(model.answer.parameters())
+    ids = {id(p) for p in heads}
+    groups = [([p for p in params if id(p) not in ids], args.rate), (heads, 2e-3)]
+    opt = torch.optim.AdamW([{"params": p, "lr": r} for p, r in groups],
+                            weight_decay=0.01)
+    started, step, done, recent = time.time(), 0, 0.0, []
+    model.train()
+    while done < 1:
+        batches = epoch(tokenizer, examples, rng, args.tokens)
+        for batch in batches:
+            done = max((time.time() - started) / 60 / args.minutes,
+                       step / (len(batches) * args.epochs))
+            if done >= 1:
+                break
+            step += 1
+            share = min(1, step / 70) * max(0.02, (1 + math.cos(math.pi * done)) / 2)
+            for g, (_, rate) in zip(opt.param_groups, groups):
+                g["lr"] = rate * share
+            loss = loss_of(model, batch)
+            opt.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(params, 1.0)
+            opt.step()
+            recent = recent[-49:] + [loss.item()]
+            if step % 50 == 0:
+                print("step %d, %.0f %%, loss %.3f" % (
+                    step, 100 * done, sum(recent) / len(recent)), flush=True)
+
+
+def save(model, path, rank, name):
+    import gguf
+    import numpy
+    w = gguf.GGUFWriter(path, "bert")
+    w.add_type("adapter")
+    w.add_name(name)
+    w.add_string("adapter.type", "lora")
+    w.add_float32("adapter.lora.alpha", 2.0 * rank)
+    w.add_uint32("ragd.reader.max_tokens", 512)
+    for i, layer in enumerate(model.layers):
+        for m in MATRICES:
+            for part in ("A", "B"):
+                t = getattr(layer[m], part).detach().numpy().astype(numpy.float16)
+                w.add_tensor("blk.%d.%s.weight.lora_%s" % (i, m, part.lower()),
+                             numpy.ascontiguousarray(t))
+    for head in ("span", "answer"):
+        for part in ("weight", "bias"):
+            t = getattr(getattr(model, head), part).detach().numpy()
+            w.add_tensor("reader.%s.%s" % (head, part), t)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    ap.add_argument("--held-out", metavar="DIR")
+    ap.add_argument("--set", metavar="DIR", help="docs.jsonl and queries.jsonl")
+    ap.add_argument("--minutes", type=float, default=60)
+    ap.add_argument("--epochs", type=float, default=3)
+    ap.add_argument("--rank", type=int, default=32)
+    ap.add_argument("--rate", type=float, default=8e-4)
+    ap.add_argument("--tokens", type=int, default=4096, help="a batch")
+    ap.add_argument("--frozen", type=int, default=3, help="lowest layers left alone")
+    ap.add_argument("--name", default="e5-small-reader-ko-en")
+    ap.add_argument("files", nargs="+")
+    args = ap.parse_args()
+    if args.held_out:
+        return write_held_out(args.held_out, args.files)
+    if len(args.files) < 3:
+        ap.error("ENCODER.gguf OUT.gguf PASSAGES.jsonl...")
+    import torch
+    torch.manual_seed(1)
+    encoder, out, *passages = args.files
+    weights, tokenizer, heads = load_encoder(encoder)
+    examples = load_examples(tokenizer, passages)
+    if args.set:
+        examples += load_set(tokenizer, args.set)
+    find_others(examples)
+    print("%d questions about %d passages" % (
+        len(examples), len({e.passage.id for e in examples})), flush=True)
+    model = make_model(weights, heads, args.rank, args.frozen)
+    train(model, tokenizer, examples, args)
+    save(model, out, args.rank, args.name)
+    print("wrote", out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
