@@ -38,7 +38,9 @@ static int add(examples *e, const json_t *outcome, rag_error *err) {
     x->answerable = json_is_true(json_object_get(outcome, "answerable"));
     for (size_t i = 0; i < RAG_GATE_FEATURES; i++) {
         const json_t *v = json_object_get(f, rag_gate_feature_names[i]);
-        x->feature[i] = json_is_number(v) ? json_number_value(v) : NAN;
+        bool read = strncmp(rag_gate_feature_names[i], "read_", 5) == 0;
+        /* null or absent: not measured; the model's own stay 0 then. */
+        x->feature[i] = json_is_number(v) || !read ? json_number_value(v) : NAN;
         x->generated =
             x->generated || (i >= RAG_GATE_FIRST && json_is_number(v));
     }

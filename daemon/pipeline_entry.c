@@ -16,6 +16,8 @@
 
 /* An entry that is not the first hit must be this near to it. */
 #define ENTRY_SCORE_SHARE 0.85
+/* Log-odds by which the reader may prefer another entry. */
+#define ENTRY_READ_GAP 3.0
 
 int rag_asking_contrary(rag_asking *a, const rag_index_hit *hit, bool *contrary,
                         rag_error *err) {
@@ -26,12 +28,24 @@ int rag_asking_contrary(rag_asking *a, const rag_index_hit *hit, bool *contrary,
                             err);
 }
 
-/* With a reading model: the entry whose answer it put first. */
+/*
+ * With a reading model: the entry whose answer it put first - or, of those it
+ * finds nearly as good, the one that retrieval did. An entry's title is a
+ * question, and likeness of questions is what retrieval measures best.
+ */
 static int read_entry(rag_asking *a, rag_error *err) {
-    const rag_index_hit *h =
-        &a->found.hits[a->hit_of[a->evidence.items[0].passage]];
+    const rag_evidence *ev = &a->evidence;
+    size_t hit = a->hit_of[ev->items[0].passage];
+    if (a->found.hits[hit].kind != RAG_DOC_FAQ)
+        return 0;
+    for (size_t i = 1; i < ev->n; i++) {
+        size_t other = a->hit_of[ev->items[i].passage];
+        if (a->found.hits[other].kind == RAG_DOC_FAQ && other < hit &&
+            ev->items[i].value >= ev->items[0].value - ENTRY_READ_GAP)
+            hit = other;
+    }
     /* Contrary entries were left out of the passages. */
-    return h->kind == RAG_DOC_FAQ ? rag_asking_quote_entry(a, h, err) : 0;
+    return rag_asking_quote_entry(a, &a->found.hits[hit], err);
 }
 
 int rag_asking_entry(rag_asking *a, rag_error *err) {

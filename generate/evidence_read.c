@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define WEIGHT_WORDS 0.25
-#define WEIGHT_PASSAGE 0.25
+#define WEIGHT_PASSAGE 0.5
 /* A sentence without any of the spans, in log-odds behind none at all. */
 #define NO_SPAN -6.0
 /* What a passage that was not read is worth. */
