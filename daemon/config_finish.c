@@ -154,6 +154,7 @@ static const char USAGE[] =
     "  --listen HOST:PORT    also serve TCP; needs --token-file\n"
     "  --token-file FILE     bearer token that TCP clients must show\n"
     "  --model GGUF          encoder\n"
+    "  --reader FILE         adapter that makes it judge and find answers\n"
     "  --generator GGUF      generative model\n"
     "  --lora FILE           adapter for it\n"
     "  --card FILE           how that model wants to be asked\n"
