@@ -306,8 +306,8 @@ const char *rag_ann_name(const rag_ann *a);
 /* True when scores are those of the vectors as they were added. */
 bool rag_ann_exact(const rag_ann *a);
 /* Lists that a search without a filter visits, of how many; 0 of 0 when
- * exact. Set when the index was made: the fewest that find RAG_ANN_RECALL of
- * the ten nearest neighbours of vectors of its own. */
+ * exact. Set when the index was made: the fewest that find enough of the ten
+ * nearest neighbours of vectors of its own. */
 void rag_ann_probes(const rag_ann *a, size_t *visited, size_t *lists);
 /*
  * The k best positions among those whose bit is set in live (NULL: all; count
