@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-#define WEIGHT_WORDS 0.25
+#define WEIGHT_WORDS 0.8
 #define WEIGHT_PASSAGE 0.5
 /* A sentence without any of the spans, in log-odds behind none at all. */
 #define NO_SPAN -6.0

@@ -101,6 +101,8 @@ static const char *const EN_PAIRS[][2] = {
     {"approved", "rejected"},
     {"lost", "stolen"},
     {"lock", "unlock"},
+    {"lock", "activate"},
+    {"freeze", "activate"},
     {"freeze", "unfreeze"},
     {"free", "charged"},
     {"refund", "pay"},
