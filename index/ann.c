@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PROBES_MIN 24 /* lists that cost next to nothing */
 #define EXACT_ROWS                                                             \
     2000 /* rows left by a filter up to which they are scored                  \
           * one by one */
@@ -221,6 +222,7 @@ int rag_ann_search(const rag_ann *a, const float *q, size_t k,
                    const uint8_t *live, size_t live_count, int64_t *positions,
                    float *scores, size_t *found, rag_error *err) {
     double share;
+    size_t nprobe;
 
     *found = 0;
     if (a == NULL || a->n == 0 || k == 0 || (live && live_count == 0))
@@ -234,11 +236,13 @@ int rag_ann_search(const rag_ann *a, const float *q, size_t k,
     if (k > a->n)
         k = a->n;
     share = live ? (double)live_count / (double)a->n : 1;
-    return search_lists(a, q, k, live, live_count,
-                        share * (double)a->nlist <= (double)a->nprobe
-                            ? a->nlist
-                            : (size_t)((double)a->nprobe / share),
-                        positions, scores, found, err);
+    nprobe = share * (double)a->nlist <= (double)a->nprobe
+                 ? a->nlist
+                 : (size_t)((double)a->nprobe / share);
+    if (!a->measuring && nprobe < PROBES_MIN)
+        nprobe = a->nlist < PROBES_MIN ? a->nlist : PROBES_MIN;
+    return search_lists(a, q, k, live, live_count, nprobe, positions, scores,
+                        found, err);
 }
 
 /* ---- files ------------------------------------------------------------------------- */

@@ -30,9 +30,9 @@
 #define DEPTH                                                                  \
     100 /* places they may be found in: candidates are scored again with       \
          * vectors that are not compressed, so only the lists must be right */
-#define RECALL                                                                 \
-    0.97 /* of them to be found: 0.95 is promised, and questions of
-                     * people lie a little further away than texts do */
+/* Of them to be found. Questions of people lie further away than texts do:
+ * with 0.98 here they had 0.96 at a million chunks, 0.95 being promised. */
+#define RECALL 0.98
 #define TILE 1024 /* vectors that are compared at a time */
 
 typedef struct near {
@@ -212,6 +212,7 @@ static int measure(const rag_ann_builder *b, size_t nprobe, double *recall,
     int rc = 0;
 
     a.nprobe = nprobe;
+    a.measuring = true;
     for (size_t i = 0; i < b->nasked && rc == 0; i++) {
         const near *truth = b->truth + i * NEAREST;
         int64_t positions[DEPTH];

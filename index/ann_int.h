@@ -19,7 +19,8 @@ struct rag_ann {
     rag_ann_kind kind;
     int dim;
     size_t n, nlist;
-    size_t nprobe; /* lists visited without a filter */
+    size_t nprobe; /* lists visited without a filter, as measured ... */
+    bool measuring; /* ... now: exactly so many */
 };
 
 /* FAISS's last error as ours; what says what was being done. */

@@ -104,6 +104,7 @@ typedef struct rag_posting_query {
     double column[RAG_COLS], b, k1;
     double avg_words[RAG_COLS]; /* of the generation that asks */
     const uint8_t *allowed; /* bits of rows; NULL: all */
+    bool few; /* ... that leave few: looked at first */
 } rag_posting_query;
 
 /* A row with what it has, tf[term * RAG_COLS + column], as rag_match_fn has

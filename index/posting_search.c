@@ -203,6 +203,10 @@ static double contribution(const searcher *s, const list *l, const cursor *c,
     return share(s, l, w);
 }
 
+static bool is_allowed(const searcher *s, uint32_t row) {
+    return s->q->allowed == NULL || s->q->allowed[row / 8] >> row % 8 & 1;
+}
+
 /* Adds a list's postings in [lo, hi) to the window's scores. */
 static void add_list(searcher *s, list *l, uint32_t lo, uint32_t hi) {
     const rag_posting_query *q = s->q;
@@ -223,6 +227,8 @@ static void add_list(searcher *s, list *l, uint32_t lo, uint32_t hi) {
             uint32_t row = c->rows[c->i], at = row - lo;
             const uint16_t *tf = c->tf[c->i];
 
+            if (q->few && !is_allowed(s, row))
+                continue;
             if ((tf[RAG_COL_TITLE] | tf[RAG_COL_HEADING] |
                  tf[RAG_COL_QUESTION]) == 0) {
                 float x = tf[RAG_COL_BODY] * column;
@@ -327,10 +333,6 @@ static void sort_lists(searcher *s) {
             s->order[j] = s->order[j - 1];
         s->order[j] = l;
     }
-}
-
-static bool is_allowed(const searcher *s, uint32_t row) {
-    return s->q->allowed == NULL || s->q->allowed[row / 8] >> row % 8 & 1;
 }
 
 static void search_window(searcher *s, uint32_t lo, uint32_t hi) {

@@ -23,6 +23,7 @@
 
 #define ROUNDS 32 /* tries to meet the store at one commit */
 #define SAME_MAX 2 /* times the same passage may stand in a result */
+#define FEW 8 /* a filter that keeps less than one of so many rows */
 #define KEEP_SHARE 0.6 /* of the question's weight, whatever it costs */
 #define DROP_FROM 1000 /* chunks from which common terms are dropped */
 
@@ -423,7 +424,9 @@ static int match_postings(rag_search *s, rag_error *err) {
                            .n = s->nterms,
                            .b = t->b,
                            .k1 = t->k1,
-                           .allowed = s->filter->rows[0]};
+                           .allowed = s->filter->rows[0],
+                           .few = s->filter->live_rows[0] <
+                                  s->g->base->nchunks / FEW};
     uint32_t *rows = malloc((s->n + 1) * sizeof(*rows));
     size_t n = 0;
     int rc;
