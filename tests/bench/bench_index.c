@@ -26,6 +26,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -649,6 +650,7 @@ static void lexical_recall(rag_index *ix, const char *dir, size_t n,
         rag_index_result_free(&b);
     }
     rag_index_close(exact);
+    malloc_trim(0); /* what it had is not the server's */
     snprintf(name, sizeof(name), "lexical%s.recall10", what);
     line(n, name, all ? (double)hits / (double)all : 1, "share");
     snprintf(name, sizeof(name), "%s.exhaustive", what);
