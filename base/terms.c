@@ -644,9 +644,34 @@ static bool is_currency(uint32_t cp) {
            (cp >= 0x20A0 && cp <= 0x20CF);
 }
 
+/* Whether s begins with three digits and no fourth: behind a comma they go on
+ * with the number before it. */
+static bool is_group(const char *s) {
+    return strspn(s, "0123456789") == 3;
+}
+
+/* What is left of what stands between two digits: a dash, a slash, white
+ * space; anything visible says more than that. */
+static uint32_t between(uint32_t had, uint32_t cp) {
+    bool space = rag_unicode_class(cp) == RAG_CHAR_SPACE;
+
+    return had && had != ' ' ? had : space ? ' ' : cp;
+}
+
+static bool key_keeps(uint32_t cp, uint32_t after, uint32_t before) {
+    bool number = class_of(after) == RAG_CHAR_DIGIT;
+
+    return class_of(cp) >= RAG_CHAR_LATIN || cp == '%' || is_currency(cp) ||
+           (cp == '.' && number && class_of(before) == RAG_CHAR_DIGIT) ||
+           ((cp == '-' || cp == '+') && number &&
+            class_of(before) < RAG_CHAR_LATIN);
+}
+
 int rag_terms_key(const char *s, size_t n, rag_buf *out, rag_error *err) {
     rag_buf clean, folded;
-    bool prev_digit = false, prev_word = false;
+    uint32_t before = 0; /* the character before */
+    uint32_t gap = 0; /* of what was dropped behind a digit */
+    bool digit = false; /* what was kept last */
     int rc;
 
     rag_buf_init(&clean, 0);
@@ -657,22 +682,28 @@ int rag_terms_key(const char *s, size_t n, rag_buf *out, rag_error *err) {
     for (size_t i = 0; rc == 0 && i < folded.len;) {
         uint32_t cp, after = 0;
         size_t len = rag_utf8_next(folded.data + i, folded.len - i, &cp);
-        bool keep;
-        rag_char_class cls;
+        const char *rest = folded.data + i + len;
 
         if (i + len < folded.len)
-            rag_utf8_next(folded.data + i + len, folded.len - i - len, &after);
+            rag_utf8_next(rest, folded.len - i - len, &after);
         if ((cp >= 0x2010 && cp <= 0x2015) || cp == 0x2212)
             cp = '-';
-        cls = class_of(cp);
-        keep = cls >= RAG_CHAR_LATIN || cp == '%' || is_currency(cp) ||
-               (cp == '.' && prev_digit && class_of(after) == RAG_CHAR_DIGIT) ||
-               ((cp == '-' || cp == '+') && !prev_word &&
-                class_of(after) == RAG_CHAR_DIGIT);
-        if (keep)
-            rc = rag_buf_append_codepoint(out, cp, err);
-        prev_digit = cls == RAG_CHAR_DIGIT;
-        prev_word = cls >= RAG_CHAR_LATIN;
+        else if (cp == 0x301C || cp == 0x223C)
+            cp = '~';
+        if (key_keeps(cp, after, before)) {
+            bool now = class_of(cp) == RAG_CHAR_DIGIT;
+
+            if (digit && now && gap)
+                rc = rag_buf_append_codepoint(out, gap, err);
+            if (rc == 0)
+                rc = rag_buf_append_codepoint(out, cp, err);
+            digit = now;
+            gap = 0;
+        } else if (cp != ',' || class_of(before) != RAG_CHAR_DIGIT ||
+                   !is_group(rest)) {
+            gap = between(gap, cp);
+        }
+        before = cp;
         i += len;
     }
     rag_buf_free(&folded);

@@ -51,14 +51,17 @@ int rag_terms_content(const char *s, size_t n, rag_term_fn fn, void *user,
                       rag_error *err);
 
 /* Length in bytes of the eojeol w[0..n) (NFC Hangul) without its particles
- * ("은행에서는" -> that of "은행"); n when there is none to take off. */
+ * ("은행에서는" -> that of "은행"); n when there is none to take off. One
+ * cluster at most, and no last syllable of a noun ("연차휴가는" is 연차휴가). */
 size_t rag_terms_strip_particle(const char *w, size_t n);
 
 /*
  * Key of a question for exact matching: NFKC, case-folded, white space and
  * punctuation removed ("통장 개설은, 어떻게 하나요?" and
  * "통장개설은어떻게하나요" have the same key). Digits, currency, percent and
- * plus/minus signs before digits stay. Appended to out.
+ * plus/minus signs before digits stay, and what stands between two digits: a
+ * "3-5일" is no "35일" (a comma that only groups thousands goes). Appended to
+ * out.
  */
 int rag_terms_key(const char *s, size_t n, rag_buf *out, rag_error *err);
 

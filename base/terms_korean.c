@@ -22,42 +22,66 @@ typedef enum before { /* what must stand before a particle */
                       OPEN_RIEUL /* one without, or with rieul */
 } before;
 
+typedef enum place { /* in a cluster of particles */
+                     LAST, /* nothing may stand behind it */
+                     INNER, /* others may follow: "에서|는", "만|을" */
+                     SUFFIX /* of the noun itself, before all others */
+} place;
+
 typedef struct particle {
     const char *s;
     before needs;
     unsigned char keep; /* syllables that must remain */
+    place place;
 } particle;
 
 static const particle particles[] = {
-    {"은", CLOSED, 1},       {"는", OPEN, 1},         {"이", CLOSED, 2},
-    {"가", OPEN, 2},         {"을", CLOSED, 1},       {"를", OPEN, 1},
-    {"의", ANY, 2},          {"에", ANY, 2},          {"와", OPEN, 2},
-    {"과", CLOSED, 2},       {"도", ANY, 2},          {"만", ANY, 2},
-    {"로", OPEN_RIEUL, 2},   {"으로", CLOSED, 1},     {"나", OPEN, 3},
-    {"이나", CLOSED, 1},     {"랑", OPEN, 2},         {"이랑", CLOSED, 1},
-    {"에서", ANY, 1},        {"에게", ANY, 1},        {"에게서", ANY, 1},
-    {"한테", ANY, 1},        {"한테서", ANY, 1},      {"께", ANY, 2},
-    {"께서", ANY, 1},        {"로서", OPEN_RIEUL, 1}, {"으로서", CLOSED, 1},
-    {"로써", OPEN_RIEUL, 1}, {"으로써", CLOSED, 1},   {"까지", ANY, 1},
-    {"부터", ANY, 1},        {"마저", ANY, 1},        {"조차", ANY, 1},
-    {"밖에", ANY, 1},        {"처럼", ANY, 1},        {"보다", ANY, 2},
-    {"만큼", ANY, 1},        {"대로", ANY, 2},        {"마다", ANY, 1},
-    {"든지", OPEN, 1},       {"이든지", CLOSED, 1},   {"라도", OPEN, 1},
-    {"이라도", CLOSED, 1},   {"이란", CLOSED, 1},     {"란", OPEN, 2},
-    {"이라는", CLOSED, 1},   {"라는", OPEN, 1},       {"이라고", CLOSED, 1},
-    {"라고", OPEN, 1},       {"이며", CLOSED, 1},     {"이고", CLOSED, 1},
-    {"이나마", CLOSED, 1},   {"이야", CLOSED, 1},     {"에는", ANY, 1},
-    {"에도", ANY, 1},        {"에만", ANY, 1},        {"에의", ANY, 1},
-    {"하고", ANY, 2},        {"뿐", ANY, 2},          {"씩", ANY, 2},
-    {"요", OPEN, 3},         {"이요", CLOSED, 2},     {"이면", CLOSED, 1},
-    {"라면", OPEN, 2},       {"이라면", CLOSED, 1},   {"인가요", ANY, 1},
-    {"인가", ANY, 2},        {"인지", ANY, 1},        {"인데", ANY, 1},
-    {"입니까", ANY, 1},      {"입니다", ANY, 1},      {"이에요", CLOSED, 1},
-    {"예요", OPEN, 1},       {"이다", CLOSED, 2},     {"일까요", ANY, 1},
-    {"일까", ANY, 2},        {"이었다", CLOSED, 1},   {"였다", OPEN, 1},
-    {"이라", CLOSED, 2},     {"이므로", CLOSED, 1},   {"들", ANY, 2},
-    {"님", ANY, 2},          {"에서의", ANY, 1},      {"으로의", CLOSED, 1},
-    {"이신", CLOSED, 1},     {"이어야", CLOSED, 1},   {"여야", OPEN, 2},
+    {"은", CLOSED, 1, LAST},      {"는", OPEN, 1, LAST},
+    {"이", CLOSED, 2, LAST},      {"가", OPEN, 2, LAST},
+    {"을", CLOSED, 1, LAST},      {"를", OPEN, 1, LAST},
+    {"의", ANY, 2, LAST},         {"에", ANY, 2, INNER},
+    {"와", OPEN, 2, INNER},       {"과", CLOSED, 2, INNER},
+    {"도", ANY, 2, LAST},         {"만", ANY, 2, INNER},
+    {"로", OPEN_RIEUL, 2, INNER}, {"으로", CLOSED, 1, INNER},
+    {"나", OPEN, 3, LAST},        {"이나", CLOSED, 1, LAST},
+    {"랑", OPEN, 2, INNER},       {"이랑", CLOSED, 1, INNER},
+    {"에서", ANY, 1, INNER},      {"에게", ANY, 1, INNER},
+    {"에게서", ANY, 1, INNER},    {"한테", ANY, 1, INNER},
+    {"한테서", ANY, 1, INNER},    {"께", ANY, 2, INNER},
+    {"께서", ANY, 1, INNER},      {"로서", OPEN_RIEUL, 1, INNER},
+    {"으로서", CLOSED, 1, INNER}, {"로써", OPEN_RIEUL, 1, INNER},
+    {"으로써", CLOSED, 1, INNER}, {"까지", ANY, 1, INNER},
+    {"부터", ANY, 1, INNER},      {"마저", ANY, 1, INNER},
+    {"조차", ANY, 1, INNER},      {"밖에", ANY, 1, INNER},
+    {"처럼", ANY, 1, INNER},      {"보다", ANY, 2, INNER},
+    {"만큼", ANY, 1, INNER},      {"대로", ANY, 2, INNER},
+    {"마다", ANY, 1, INNER},      {"든지", OPEN, 1, LAST},
+    {"이든지", CLOSED, 1, LAST},  {"라도", OPEN, 1, LAST},
+    {"이라도", CLOSED, 1, LAST},  {"이란", CLOSED, 1, LAST},
+    {"란", OPEN, 2, LAST},        {"이라는", CLOSED, 1, LAST},
+    {"라는", OPEN, 1, LAST},      {"이라고", CLOSED, 1, INNER},
+    {"라고", OPEN, 1, INNER},     {"이며", CLOSED, 1, LAST},
+    {"이고", CLOSED, 1, LAST},    {"이나마", CLOSED, 1, LAST},
+    {"이야", CLOSED, 1, LAST},    {"에는", ANY, 1, LAST},
+    {"에도", ANY, 1, LAST},       {"에만", ANY, 1, LAST},
+    {"에의", ANY, 1, LAST},       {"하고", ANY, 2, INNER},
+    {"뿐", ANY, 2, INNER},        {"씩", ANY, 2, INNER},
+    {"요", OPEN, 3, LAST},        {"이요", CLOSED, 2, LAST},
+    {"이면", CLOSED, 1, LAST},    {"라면", OPEN, 2, LAST},
+    {"이라면", CLOSED, 1, LAST},  {"인가요", ANY, 1, LAST},
+    {"인가", ANY, 2, LAST},       {"인지", ANY, 1, LAST},
+    {"인데", ANY, 1, LAST},       {"입니까", ANY, 1, LAST},
+    {"입니다", ANY, 1, LAST},     {"이에요", CLOSED, 1, LAST},
+    {"예요", OPEN, 1, LAST},      {"이다", CLOSED, 2, LAST},
+    {"일까요", ANY, 1, LAST},     {"일까", ANY, 2, LAST},
+    {"이었다", CLOSED, 1, LAST},  {"였다", OPEN, 1, LAST},
+    {"이라", CLOSED, 2, LAST},    {"이므로", CLOSED, 1, LAST},
+    {"들", ANY, 2, SUFFIX},       {"님", ANY, 2, SUFFIX},
+    {"에서의", ANY, 1, LAST},     {"으로의", CLOSED, 1, LAST},
+    {"이신", CLOSED, 1, LAST},    {"이어야", CLOSED, 1, LAST},
+    {"여야", OPEN, 2, LAST},      {"는요", OPEN, 1, LAST},
+    {"은요", CLOSED, 1, LAST},    {"도요", ANY, 2, LAST},
+    {"밖에는", ANY, 1, LAST},
 };
 
 /* Endings that say of themselves that a verb stands before them. */
@@ -152,27 +176,73 @@ static bool fits(const char *w, size_t at, before needs) {
     }
 }
 
-/* Longest particle at the end; its start, or n. keep_min overrides. */
-static size_t one_particle(const char *w, size_t n, bool lenient) {
+/* Longest particle that may stand at the end, outer being what was taken off
+ * behind it (NULL: nothing); its start, or n. keep_min overrides. */
+static size_t one_particle(const char *w, size_t n, const particle **outer,
+                           bool lenient) {
+    const particle *last = *outer;
     size_t best = n;
 
     for (size_t i = 0; i < COUNT(particles); i++) {
         const particle *p = &particles[i];
         size_t at, keep = lenient ? 1 : p->keep;
 
+        if (last &&
+            (p->place == LAST || (last->place == SUFFIX && p->place != SUFFIX)))
+            continue;
         if (ends_with(w, n, p->s, &at) && at < best && at >= keep * SYL &&
-            fits(w, at, p->needs))
+            fits(w, at, p->needs)) {
             best = at;
+            *outer = p;
+        }
     }
     return best;
 }
 
+/*
+ * Nouns of two syllables whose last one looks like a particle. A word they
+ * end is that noun alone or a compound, and compounds of such nouns have an
+ * even number of syllables ("연차|휴가", but "문제|도" is no 제도).
+ */
+static const char *const particle_nouns[] = {
+    "휴가", "허가", "추가", "결과", "효과", "통과", "경과", "한도", "제도",
+    "정도", "연도", "년도", "속도", "온도", "양도", "용도", "별도", "태도",
+    "동의", "문의", "협의", "합의", "결의", "논의", "심의", "강의", "명의",
+    "불만", "길이", "높이", "깊이", "개요", "수요", "소요",
+};
+
+/* Nouns that are never read otherwise, however long the word. */
+static const char *const whole_nouns[] = {
+    "미만",
+    "어린이",
+    "젊은이",
+    "인허가",
+};
+
+static bool ends_in(const char *const *list, size_t count, const char *w,
+                    size_t n) {
+    size_t at;
+
+    for (size_t i = 0; i < count; i++)
+        if (ends_with(w, n, list[i], &at))
+            return true;
+    return false;
+}
+
+static bool is_noun(const char *w, size_t n) {
+    return ends_in(whole_nouns, COUNT(whole_nouns), w, n) ||
+           (n / SYL % 2 == 0 &&
+            ends_in(particle_nouns, COUNT(particle_nouns), w, n));
+}
+
+/* A cluster is what may follow one another ("에서|만|은"), at most four; it
+ * never goes on into a noun. */
 size_t rag_terms_korean_strip(const char *w, size_t n) {
+    const particle *outer = NULL;
     size_t at = n;
 
-    /* Particles chain ("에서-만-은"), seldom more than three. */
-    for (int i = 0; i < 3; i++) {
-        size_t next = one_particle(w, at, false);
+    for (int i = 0; i < 4 && !is_noun(w, at); i++) {
+        size_t next = one_particle(w, at, &outer, false);
 
         if (next == at)
             break;
@@ -188,7 +258,8 @@ bool rag_terms_korean_is_particle(const char *w, size_t n) {
         for (size_t i = 0; i < COUNT(particles); i++) {
             size_t at;
 
-            if (ends_with(w, n, particles[i].s, &at) && at < best)
+            if ((round == 0 || particles[i].place != LAST) &&
+                ends_with(w, n, particles[i].s, &at) && at < best)
                 best = at;
         }
         if (best == n)
@@ -221,12 +292,8 @@ static size_t longest(const char *const *list, size_t count, const char *w,
 
 /* Takes 하, 되, 시키 and their forms off a noun of at least two syllables. */
 static size_t strip_maker(const char *w, size_t n) {
-    for (size_t i = 0; i < COUNT(nouns); i++) {
-        size_t at;
-
-        if (ends_with(w, n, nouns[i], &at))
-            return n;
-    }
+    if (ends_in(nouns, COUNT(nouns), w, n))
+        return n;
     return longest(makers, COUNT(makers), w, n, 2 * SYL);
 }
 
@@ -266,7 +333,8 @@ size_t rag_terms_korean_stem(const char *w, size_t n, size_t *alt) {
             stem = inner;
     }
     if (alt && stem == n) {
-        size_t other = one_particle(w, n, true);
+        const particle *none = NULL;
+        size_t other = one_particle(w, n, &none, true);
 
         if (other < n)
             *alt = other;

@@ -35,7 +35,7 @@
 /* ---- limits ------------------------------------------------------------- */
 
 #define RAG_INDEX_SCHEMA 1
-#define RAG_INDEX_TERMS 1 /* raised when terms.c would index other terms */
+#define RAG_INDEX_TERMS 2 /* raised when terms.c would index other terms */
 #define RAG_INDEX_K_MAX 1000
 #define RAG_INDEX_CANDIDATES_MAX 10000
 #define RAG_QUERY_TERMS_MAX 96 /* terms of a question that are looked up */
