@@ -302,7 +302,9 @@ static int step_evidence(rag_asking *a, rag_error *err) {
     opt.max_items = least(opt.max_items, (size_t)a->config->evidence_items);
     if (!a->npassages)
         return rag_asking_refuse(a, "only opposites", err);
-    int rc = rag_evidence_select(rag_buf_str(&a->question), a->passages,
+    int rc = rag_asking_tables(a, err);
+    if (!rc)
+        rc = rag_evidence_select(rag_buf_str(&a->question), a->passages,
                                  a->npassages, &opt, a->p->parts.sentences,
                                  &a->evidence, err);
     if (rc)
@@ -401,6 +403,7 @@ out:
     rag_index_result_free(&a.exact);
     rag_index_result_free(&a.near);
     rag_index_result_free(&a.found);
+    rag_asking_tables_free(&a);
     free(a.passages);
     free(a.hit_of);
     free(a.vector);

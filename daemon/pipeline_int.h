@@ -42,6 +42,7 @@ typedef struct rag_asking {
     rag_passage *passages; /* npassages, pointing into found */
     size_t npassages;
     size_t *hit_of; /* which hit a passage is */
+    char **tables; /* header rows of npassages passages, or NULL */
     rag_evidence evidence;
     double probability; /* the gate's */
     rag_buf key; /* of the cache; key_state bytes are the world's state */
@@ -90,6 +91,10 @@ int rag_asking_judge(rag_asking *a, double refusal_logprob,
 /* pipeline_read.c: a rag_reading_lent's read; user is the rag_asking. */
 int rag_asking_read(void *user, const rag_passage *passages, size_t n,
                     rag_read *out, rag_error *err);
+
+/* pipeline_table.c: passages that begin inside a table get its header. */
+int rag_asking_tables(rag_asking *a, rag_error *err);
+void rag_asking_tables_free(rag_asking *a);
 
 /* pipeline_entry.c: an entry that was found answers; done when it did. */
 int rag_asking_entry(rag_asking *a, rag_error *err);

@@ -3,8 +3,8 @@
  *
  * The rooms embed and generate do not know each other: here a retrieved
  * passage becomes what the reader was trained on (its title and heading on a
- * line of their own, then the text), and places in that become places in the
- * passage again. Called by pipeline.c on the request's thread.
+ * line of their own, then the text, of a table begun earlier with its header),
+ * and places in that become places in the passage again. Called by pipeline.c on the request's thread.
  */
 #include "daemon/pipeline_int.h"
 
@@ -24,6 +24,8 @@ static int write_passage(const rag_passage *p, rag_buf *out, size_t *head,
             rag_buf_printf(out, err, "%s%s", out->len ? " > " : "", p->heading);
     if (!rc && out->len)
         rc = rag_buf_append_char(out, '\n', err);
+    if (!rc && p->table)
+        rc = rag_buf_printf(out, err, "%.*s\n", (int)p->table_len, p->table);
     *head = out->len;
     return rc ? rc : rag_buf_append(out, p->text, p->len, err);
 }

@@ -175,16 +175,38 @@ static const char *lead_in(const char *lang, const rag_source *s) {
     return "";
 }
 
-/* Appends the sentences [first, first + count) and their marker. */
+/* The sentences as they stand: what was on lines of its own stays so. */
+static int add_plain(const rag_ground_ctx *c, size_t first, size_t count,
+                     rag_buf *text, rag_error *err) {
+    int rc = 0;
+    for (size_t i = first; i < first + count && !rc; i++) {
+        const rag_source *s = &c->source[i];
+        if (i > first) {
+            const char *gap = s[-1].text + (s[-1].end - s[-1].start);
+            bool line = memchr(gap, '\n', s->start - s[-1].end) != NULL;
+            rc = rag_buf_append_char(text, line ? '\n' : ' ', err);
+        }
+        if (!rc)
+            rc = rag_prompt_plain(s->text, s->end - s->start, text, err);
+    }
+    return rc;
+}
+
+/* Appends the sentences [first, first + count) and their marker; the header
+ * of a table's row on a line above it. */
 static int add_quote(const rag_ground_ctx *c, size_t first, size_t count,
-                     rag_buf *text, rag_grounding *out, size_t *cap,
-                     rag_error *err) {
-    const rag_source *a = &c->source[first], *b = &c->source[first + count - 1];
-    unsigned number = 0;
-    int rc = rag_prompt_plain(a->text, b->end - a->start, text, err);
+                     rag_buf *text, rag_citing *to, rag_error *err) {
+    const rag_source *b = &c->source[first + count - 1];
+    unsigned number = 0, header = 0;
+    int rc = rag_ground_cite(c, first, count, to, &number, &header, err);
+    if (!rc && header) {
+        const rag_source *h = &c->header[b->header];
+        rc = rag_prompt_plain(h->text, h->end - h->start, text, err);
+        if (!rc)
+            rc = rag_buf_printf(text, err, " [%u]\n", header);
+    }
     if (!rc)
-        rc = rag_ground_cite(c, first, count, &out->citations, &out->ncitations,
-                             cap, &number, err);
+        rc = add_plain(c, first, count, text, err);
     return rc ? rc : rag_buf_printf(text, err, " [%u]", number);
 }
 
@@ -192,20 +214,22 @@ static int add_quote(const rag_ground_ctx *c, size_t first, size_t count,
 static int write_extract(const rag_ground_ctx *c, const char *lang,
                          size_t first, size_t count, size_t second,
                          rag_grounding *out, rag_error *err) {
-    size_t cap = 0;
+    rag_citing to = {0};
     rag_buf text;
     rag_buf_init(&text, 0);
     int rc = rag_buf_append_str(&text, lead_in(lang, &c->source[first]), err);
     if (!rc)
-        rc = add_quote(c, first, count, &text, out, &cap, err);
+        rc = add_quote(c, first, count, &text, &to, err);
     if (!rc && second < c->n) {
         rc = rag_buf_append_char(&text, '\n', err);
         if (!rc)
-            rc = add_quote(c, second, 1, &text, out, &cap, err);
+            rc = add_quote(c, second, 1, &text, &to, err);
     }
     if (!rc)
         rc = rag_buf_steal(&text, &out->answer, NULL, err);
     rag_buf_free(&text);
+    out->citations = to.list;
+    out->ncitations = to.n;
     out->verdict = RAG_GROUND_OK;
     return rc;
 }

@@ -30,6 +30,11 @@ typedef struct rag_passage {
     const char *text; /* borrowed; bytes [start, start+len) of the document */
     size_t start, len;
     double score; /* retrieval's, larger is better */
+    /* Header row of the table that text begins inside of, which stands before
+     * start: table_len bytes of the document from table_start. Borrowed;
+     * NULL: none. */
+    const char *table;
+    size_t table_start, table_len;
 } rag_passage;
 
 typedef struct rag_evidence_item {
@@ -314,6 +319,21 @@ void rag_ground_stream_view(const rag_ground_stream *g, rag_grounding *out);
 int rag_ground_stream_finish(rag_ground_stream *g, rag_buf *release,
                              rag_grounding *out, rag_error *err);
 void rag_ground_stream_close(rag_ground_stream *g);
+
+/* ---- tables ----------------------------------------------------------------- */
+
+#define RAG_TABLE_HEADER_MAX 600 /* bytes of a header row that is quoted */
+
+/*
+ * Looks for the header row of the table whose next row begins behind
+ * text[0..n): the row above the row of dashes, without white space at its
+ * ends. False when there is none, with *open set when the table goes on above
+ * text.
+ */
+bool rag_table_header(const char *text, size_t n, size_t *start, size_t *len,
+                      bool *open);
+/* Whether s is one row that says something: no row of dashes. */
+bool rag_table_row(const char *s, size_t n);
 
 /* ---- evidence gate -------------------------------------------------------- */
 

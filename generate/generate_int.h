@@ -94,6 +94,13 @@ extern const char rag_gate_default_json[], rag_gate_read_json[];
 /* A number, date, amount or the like is asked for (folded question). */
 bool rag_asks_number(const char *question);
 
+/* Cell k of a row, the bytes between its bars; 0 is what stands before the
+ * first. False when the row has not so many. */
+bool rag_table_cell(const char *row, size_t n, size_t k, size_t *start,
+                    size_t *end);
+/* Which cell byte `at` of a row is in. */
+size_t rag_table_column(const char *row, size_t at);
+
 /* Tokens a piece of text is about to take; errs high. See evidence.c. */
 size_t rag_evidence_tokens(const char *s, size_t n);
 

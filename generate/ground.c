@@ -37,8 +37,66 @@ void rag_ground_ctx_free(rag_ground_ctx *c) {
         rag_facts_free(&c->head[i]);
     for (size_t i = 0; i < c->n; i++)
         rag_facts_free(&c->source[i].facts);
+    for (size_t i = 0; i < c->nheaders; i++)
+        rag_facts_free(&c->header[i].facts);
     free(c->source);
+    free(c->header);
     memset(c, 0, sizeof *c);
+}
+
+/* The header row of the table that source s is a row of: within its passage,
+ * or before it. */
+static bool find_header(const rag_ground_ctx *c, const rag_source *s,
+                        const char **text, size_t *start, size_t *len) {
+    const rag_passage *p = &c->passages[c->ev->items[s->item].passage];
+    bool open = false;
+    size_t at;
+    if (!rag_table_row(s->text, s->end - s->start) || s->start < p->start)
+        return false;
+    if (rag_table_header(p->text, s->start - p->start, &at, len, &open)) {
+        *text = p->text + at;
+        *start = p->start + at;
+    } else if (open && p->table && p->table_len <= RAG_TABLE_HEADER_MAX) {
+        *text = p->table;
+        *start = p->table_start;
+        *len = p->table_len;
+    } else {
+        return false;
+    }
+    return rag_utf8_valid(*text, *len, NULL) &&
+           !rag_inject_suspect(*text, *len);
+}
+
+static int add_header(rag_ground_ctx *c, rag_source *s, rag_error *err) {
+    const char *text;
+    size_t start, len;
+    s->header = SIZE_MAX;
+    if (!find_header(c, s, &text, &start, &len))
+        return 0;
+    for (size_t i = 0; i < c->nheaders; i++)
+        if (c->header[i].item == s->item && c->header[i].start == start) {
+            s->header = i;
+            return 0;
+        }
+    if (c->nheaders == RAG_GROUND_HEADERS_MAX)
+        return 0;
+    rag_source *h = &c->header[c->nheaders];
+    *h = (rag_source){.item = s->item,
+                      .text = text,
+                      .start = start,
+                      .end = start + len,
+                      .header = SIZE_MAX};
+    int rc = rag_facts_read(text, len, &h->facts, err);
+    if (!rc)
+        s->header = c->nheaders++;
+    return rc;
+}
+
+const rag_facts *rag_ground_header(const rag_ground_ctx *c, size_t i) {
+    size_t h = c->source[i].header;
+    if (h >= c->nheaders || c->header[h].facts.nnegations)
+        return NULL;
+    return &c->header[h].facts;
 }
 
 static int add_item(rag_ground_ctx *c, size_t item, rag_error *err) {
@@ -78,8 +136,10 @@ static int add_item(rag_ground_ctx *c, size_t item, rag_error *err) {
         s->start = it->start + spans[i].start;
         s->end = it->start + spans[i].end;
         rc = rag_facts_read(text, bytes, &s->facts, err);
-        if (!rc)
-            c->n++;
+        if (rc)
+            break;
+        c->n++;
+        rc = add_header(c, s, err);
     }
     free(spans);
     return rc;
@@ -94,8 +154,11 @@ int rag_ground_ctx_open(const char *question, const rag_evidence *ev,
     c->passages = passages;
     c->sentences = sentences;
     c->source = calloc(RAG_GROUND_SOURCES_MAX, sizeof *c->source);
-    if (!c->source)
+    c->header = calloc(RAG_GROUND_HEADERS_MAX, sizeof *c->header);
+    if (!c->source || !c->header) {
+        rag_ground_ctx_free(c);
         return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    }
     int rc = rag_facts_read(question, strlen(question), &c->question, err);
     for (size_t i = 0; i < ev->n && !rc; i++)
         rc = add_item(c, i, err);
@@ -342,9 +405,12 @@ static bool negation_agrees(const rag_ground_ctx *c, const rag_facts *e,
 
 static bool quote_has(const rag_ground_ctx *c, rag_quote q, const claim *cl,
                       const need *x) {
-    for (size_t k = 0; k < q.count; k++)
-        if (have(c, &c->source[q.first + k].facts, cl, x))
+    for (size_t k = 0; k < q.count; k++) {
+        const rag_facts *header = rag_ground_header(c, q.first + k);
+        if (have(c, &c->source[q.first + k].facts, cl, x) ||
+            (header && have(c, header, cl, x)))
             return true;
+    }
     return false;
 }
 
@@ -437,8 +503,11 @@ static bool tied(const rag_ground_ctx *c, const rag_quote *quotes, size_t n,
         bool found = false;
         for (size_t k = 0; k < n && !found; k++) {
             const rag_source *s = &c->source[quotes[k].first];
-            for (size_t m = 0; m < quotes[k].count && !found; m++)
-                found = rag_words_have(&s[m].facts, &cl->facts, w);
+            for (size_t m = 0; m < quotes[k].count && !found; m++) {
+                const rag_facts *h = rag_ground_header(c, quotes[k].first + m);
+                found = rag_words_have(&s[m].facts, &cl->facts, w) ||
+                        (h && rag_words_have(h, &cl->facts, w));
+            }
             /* What the quote's own heading says it says as well. */
             found = found || rag_words_have(&c->head[s->item], &cl->facts, w);
         }
@@ -555,34 +624,46 @@ out:
 
 /* ---- citations ---- */
 
-int rag_ground_cite(const rag_ground_ctx *c, size_t first, size_t count,
-                    rag_citation **list, size_t *n, size_t *cap,
-                    unsigned *number, rag_error *err) {
-    const rag_source *a = &c->source[first], *b = &c->source[first + count - 1];
-    for (size_t i = 0; i < *n; i++)
-        if ((*list)[i].item == a->item && (*list)[i].start == a->start &&
-            (*list)[i].end == b->end) {
-            *number = (*list)[i].n;
+static int cite_span(size_t item, const char *text, size_t start, size_t end,
+                     rag_citing *to, unsigned *number, rag_error *err) {
+    for (size_t i = 0; i < to->n; i++)
+        if (to->list[i].item == item && to->list[i].start == start &&
+            to->list[i].end == end) {
+            *number = to->list[i].n;
             return 0;
         }
-    if (*n == *cap) {
-        size_t more = *cap ? 2 * *cap : 4;
-        rag_citation *p = realloc(*list, more * sizeof *p);
+    if (to->n == to->cap) {
+        size_t more = to->cap ? 2 * to->cap : 4;
+        rag_citation *p = realloc(to->list, more * sizeof *p);
         if (!p)
             return rag_error_set(err, RAG_E_NOMEM, "out of memory");
-        *list = p;
-        *cap = more;
+        to->list = p;
+        to->cap = more;
     }
-    rag_citation *x = &(*list)[*n];
+    rag_citation *x = &to->list[to->n];
     memset(x, 0, sizeof *x);
-    x->n = (unsigned)*n + 1;
-    x->item = a->item;
-    x->start = a->start;
-    x->end = b->end;
-    int rc = rag_str_dup_n(a->text, b->end - a->start, &x->quote, err);
+    x->n = (unsigned)to->n + 1;
+    x->item = item;
+    x->start = start;
+    x->end = end;
+    int rc = rag_str_dup_n(text, end - start, &x->quote, err);
     if (rc)
         return rc;
     *number = x->n;
-    (*n)++;
+    to->n++;
     return 0;
+}
+
+int rag_ground_cite(const rag_ground_ctx *c, size_t first, size_t count,
+                    rag_citing *to, unsigned *number, unsigned *header,
+                    rag_error *err) {
+    const rag_source *a = &c->source[first], *b = &c->source[first + count - 1];
+    *header = 0;
+    int rc = cite_span(a->item, a->text, a->start, b->end, to, number, err);
+    if (rc || b->header >= c->nheaders)
+        return rc;
+    const rag_source *h = &c->header[b->header];
+    if (h->start >= a->start && h->end <= b->end)
+        return 0;
+    return cite_span(h->item, h->text, h->start, h->end, to, header, err);
 }

@@ -8,12 +8,14 @@
 #include "generate/ground_int.h"
 
 #define RAG_GROUND_SOURCES_MAX 96 /* sentences of the evidence looked at */
+#define RAG_GROUND_HEADERS_MAX 8 /* header rows of their tables */
 
 typedef struct rag_source {
     size_t item, order; /* of which evidence item, its how-manieth sentence */
     const char *text; /* borrowed from the passage */
     size_t start, end; /* bytes of the document */
     rag_facts facts;
+    size_t header; /* of a table's row: index into headers; else SIZE_MAX */
 } rag_source;
 
 typedef struct rag_ground_ctx {
@@ -24,6 +26,8 @@ typedef struct rag_ground_ctx {
     rag_facts head[RAG_EVIDENCE_MAX]; /* title and heading of each item */
     rag_source *source; /* owned; none of them suspect */
     size_t n;
+    rag_source *header; /* owned; of the tables that sources are rows of */
+    size_t nheaders;
 } rag_ground_ctx;
 
 /* Everything given is borrowed for the life of the context. */
@@ -33,11 +37,24 @@ int rag_ground_ctx_open(const char *question, const rag_evidence *ev,
                         rag_error *err);
 void rag_ground_ctx_free(rag_ground_ctx *c);
 
-/* Adds the sentences [first, first + count) of one item as a citation, or
- * finds it; *number is its marker. */
+/* The header row of the table that source i is a row of; NULL: none, or it is
+ * one that negates and so lends no words. */
+const rag_facts *rag_ground_header(const rag_ground_ctx *c, size_t i);
+
+/* Citations as they are collected; the pieces are the caller's. */
+typedef struct rag_citing {
+    rag_citation *list;
+    size_t n, cap;
+} rag_citing;
+
+/*
+ * Adds the sentences [first, first + count) of one item as a citation, or
+ * finds it; *number is its marker. A row of a table has its header cited as
+ * well, with the marker *header; 0: it has none, or quotes it itself.
+ */
 int rag_ground_cite(const rag_ground_ctx *c, size_t first, size_t count,
-                    rag_citation **list, size_t *n, size_t *cap,
-                    unsigned *number, rag_error *err);
+                    rag_citing *to, unsigned *number, unsigned *header,
+                    rag_error *err);
 
 /* False when another number of the same unit in the evidence is clearly
  * closer to the question than the one said; ground_focus.c. */

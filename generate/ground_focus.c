@@ -7,11 +7,13 @@
  * "Lockers cost 50,000 won (small), 80,000 won (medium); the deposit is
  * 200,000 won": each number is in the evidence, and only one is the price of
  * a medium one. A number is close to a question by the question's words that
- * stand in its own segment (up to a comma, semicolon or connective ending; a
- * row of a table is one), less so by those of its sentence and of its heading. When another
- * value of the same unit is clearly closer than the one said, the claim
- * fails: the whole sentence is quoted instead.
+ * stand in its own segment (up to a comma, semicolon or connective ending; in
+ * a row of a table its cell, with the cell of the header above it and the
+ * row's first one), less so by those of its sentence and of its heading. When
+ * another value of the same unit is clearly closer than the one said, the
+ * claim fails: the whole sentence is quoted instead.
  */
+#include "generate/generate_int.h"
 #include "generate/ground_ctx.h"
 
 #include <math.h>
@@ -20,13 +22,12 @@
 
 #define FOCUS_SENTENCE 0.3
 #define FOCUS_HEADING 0.5
+#define FOCUS_COLUMN 1.0 /* a word that one column's header alone has */
 /* How much closer another number must be: about one word of middling
  * rarity. */
 #define FOCUS_MARGIN 0.8
 
 typedef struct focus {
-    const rag_ground_ctx *c;
-    const rag_facts *said;
     double question[RAG_FACT_WORDS_MAX]; /* weights of the words asked */
     double own[RAG_FACT_WORDS_MAX]; /* and of those said */
 } focus;
@@ -40,6 +41,9 @@ static void weigh(const rag_ground_ctx *c, const rag_facts *f, double *out) {
         for (size_t s = 0; s < c->n; s++)
             df += rag_words_have(&c->source[s].facts, f, &f->word[i]) ||
                   rag_words_have(&c->head[c->source[s].item], f, &f->word[i]);
+        /* A header counts once, not with each row. */
+        for (size_t h = 0; h < c->nheaders && !df; h++)
+            df += rag_words_have(&c->header[h].facts, f, &f->word[i]);
         if (df)
             out[i] = log(1.2 + ((double)c->n - (double)df + 0.5) /
                                    ((double)df + 0.5));
@@ -61,22 +65,46 @@ static bool word_within(const rag_facts *e, const rag_facts *f,
                   len) != NULL;
 }
 
-static double close_words(const focus *x, const rag_facts *e,
-                          const rag_facts *head, size_t start, size_t end,
-                          const rag_facts *f, const double *weight) {
+/* Where a number stands in the evidence. */
+typedef struct spot {
+    const rag_facts *e, *head; /* its sentence, and its source's heading */
+    size_t start, end; /* its segment */
+    const rag_facts *header; /* of its table, or NULL */
+    size_t column_start, column_end; /* its cell there */
+    size_t label_start, label_end; /* the row's first cell */
+} spot;
+
+static bool word_near(const spot *x, const rag_facts *f, const rag_word *w) {
+    return word_within(x->e, f, w, x->start, x->end) ||
+           (x->header &&
+            (word_within(x->header, f, w, x->column_start, x->column_end) ||
+             word_within(x->e, f, w, x->label_start, x->label_end)));
+}
+
+/* The word stands in the header of this column and of no other. */
+static bool names_column(const spot *x, const rag_facts *f, const rag_word *w) {
+    const rag_facts *h = x->header;
+    return h && word_within(h, f, w, x->column_start, x->column_end) &&
+           !word_within(h, f, w, 0, x->column_start) &&
+           !word_within(h, f, w, x->column_end, h->text.len);
+}
+
+static double close_words(const spot *x, const rag_facts *f,
+                          const double *weight) {
     double got = 0;
     for (size_t i = 0; i < f->nwords; i++) {
         const rag_word *w = &f->word[i];
         if (weight[i] <= 0)
             continue;
-        if (word_within(e, f, w, start, end))
+        if (names_column(x, f, w))
+            got += fmax(weight[i], FOCUS_COLUMN);
+        else if (word_near(x, f, w))
             got += weight[i];
-        else if (rag_words_have(head, f, w))
+        else if (rag_words_have(x->head, f, w))
             got += FOCUS_HEADING * weight[i];
-        else if (rag_words_have(e, f, w))
+        else if (rag_words_have(x->e, f, w))
             got += FOCUS_SENTENCE * weight[i];
     }
-    (void)x;
     return got;
 }
 
@@ -121,6 +149,23 @@ static void segment_of(const rag_facts *e, size_t i, size_t *start,
     }
     *start = lo > *start ? lo : *start;
     *end = hi;
+}
+
+/* The spot of number i of source s: of a row whose header is known, a cell. */
+static void spot_of(const rag_ground_ctx *c, size_t s, size_t i, spot *x) {
+    const rag_facts *e = &c->source[s].facts;
+    const rag_facts *header = rag_ground_header(c, s);
+    size_t at = e->number[i].start, k = rag_table_column(e->text.data, at);
+    *x = (spot){.e = e, .head = &c->head[c->source[s].item]};
+    if (header &&
+        rag_table_cell(e->text.data, e->text.len, k, &x->start, &x->end) &&
+        rag_table_cell(e->text.data, e->text.len, 1, &x->label_start,
+                       &x->label_end) &&
+        rag_table_cell(header->text.data, header->text.len, k, &x->column_start,
+                       &x->column_end))
+        x->header = header;
+    else
+        segment_of(e, i, &x->start, &x->end);
 }
 
 /* What a question asks for by its words, and the units that answer it. */
@@ -191,25 +236,21 @@ bool rag_ground_focus(const rag_ground_ctx *c, const rag_facts *said,
     focus *f = malloc(sizeof *f);
     if (!f)
         return false;
-    f->c = c;
-    f->said = said;
     weigh(c, &c->question, f->question);
     weigh(c, said, f->own);
     for (size_t s = 0; s < c->n; s++) {
         const rag_facts *e = &c->source[s].facts;
-        const rag_facts *head = &c->head[c->source[s].item];
         for (size_t i = 0; i < e->nnumbers; i++) {
             const rag_number *y = &e->number[i];
-            size_t start, end;
+            spot at;
             bool same = strcmp(x->value, y->value) == 0;
             if (x->kind != y->kind ||
                 (strcmp(x->unit, y->unit) != 0 && !(same && !x->unit[0])))
                 continue;
-            segment_of(e, i, &start, &end);
-            double near =
-                close_words(f, e, head, start, end, &c->question, f->question) +
-                close_words(f, e, head, start, end, said, f->own) +
-                inside_question(c, e, start, end);
+            spot_of(c, s, i, &at);
+            double near = close_words(&at, &c->question, f->question) +
+                          close_words(&at, said, f->own) +
+                          inside_question(c, e, at.start, at.end);
             if (same)
                 mine = fmax(mine, near);
             else

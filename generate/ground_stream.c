@@ -152,8 +152,7 @@ struct rag_ground_stream {
     rag_buf raw; /* all the model said */
     size_t done; /* bytes of raw that were judged */
     rag_buf answer;
-    rag_citation *citation;
-    size_t ncitations, cap;
+    rag_citing cited;
     char *said[ANSWER_SENTENCES]; /* keys, owned */
     size_t nsaid;
     bool refused, failed, over;
@@ -195,11 +194,11 @@ void rag_ground_stream_close(rag_ground_stream *g) {
     rag_ground_ctx_free(&g->ctx);
     rag_buf_free(&g->raw);
     rag_buf_free(&g->answer);
-    for (size_t i = 0; i < g->ncitations; i++)
-        free(g->citation[i].quote);
+    for (size_t i = 0; i < g->cited.n; i++)
+        free(g->cited.list[i].quote);
     for (size_t i = 0; i < g->nsaid; i++)
         free(g->said[i]);
-    free(g->citation);
+    free(g->cited.list);
     free(g->refusal);
     free(g->shortest);
     free(g);
@@ -212,12 +211,13 @@ static int commit(rag_ground_stream *g, const char *s, size_t n,
     if (!rc)
         rc = rag_prompt_plain(s, n, &g->answer, err);
     for (size_t i = 0; i < nquotes && !rc; i++) {
-        unsigned number = 0;
+        unsigned number = 0, header = 0;
         rc = rag_ground_cite(&g->ctx, quotes[i].first, quotes[i].count,
-                             &g->citation, &g->ncitations, &g->cap, &number,
-                             err);
+                             &g->cited, &number, &header, err);
         if (!rc)
             rc = rag_buf_printf(&g->answer, err, " [%u]", number);
+        if (!rc && header)
+            rc = rag_buf_printf(&g->answer, err, " [%u]", header);
     }
     free(g->shortest);
     g->shortest = NULL;
@@ -334,8 +334,8 @@ void rag_ground_stream_view(const rag_ground_stream *g, rag_grounding *out) {
                                                     : RAG_GROUND_FAILED,
                            .answer = g->answer.len ? g->answer.data : NULL,
                            .shortest = g->shortest,
-                           .citations = g->citation,
-                           .ncitations = g->ncitations};
+                           .citations = g->cited.list,
+                           .ncitations = g->cited.n};
 }
 
 int rag_ground_stream_finish(rag_ground_stream *g, rag_buf *release,
@@ -366,11 +366,10 @@ int rag_ground_stream_finish(rag_ground_stream *g, rag_buf *release,
         out->verdict = RAG_GROUND_OK;
         rc = rag_buf_steal(&g->answer, &out->answer, NULL, err);
         out->shortest = g->shortest;
-        out->citations = g->citation;
-        out->ncitations = g->ncitations;
+        out->citations = g->cited.list;
+        out->ncitations = g->cited.n;
         g->shortest = NULL;
-        g->citation = NULL;
-        g->ncitations = g->cap = 0;
+        g->cited = (rag_citing){0};
     } else if (!rc) {
         out->verdict = g->refused ? RAG_GROUND_REFUSED : RAG_GROUND_FAILED;
         if (out->verdict == RAG_GROUND_FAILED && !out->reason[0])
