@@ -454,9 +454,10 @@ int rag_generation_finish(rag_generation *g, rag_error *err) {
     int rc = 0;
 
     g->live_chunks = 0;
-    g->dead_docs = 0;
+    g->dead_docs = g->live_faqs = 0;
     for (size_t i = 0; i < g->ndocs; i++) {
         g->dead_docs += g->docs[i].dead;
+        g->live_faqs += !g->docs[i].dead && g->docs[i].kind == RAG_DOC_FAQ;
         g->has_validity |= g->docs[i].from != RAG_TIME_NONE ||
                            g->docs[i].until != RAG_TIME_NONE;
     }

@@ -537,8 +537,7 @@ int rag_index_describe(rag_index *ix, rag_index_stats *out, rag_error *err) {
     memset(out, 0, sizeof(*out));
     out->generation = (uint64_t)g->meta.seq;
     out->documents = g->ndocs - g->dead_docs;
-    for (size_t i = 0; i < g->ndocs; i++)
-        out->faqs += !g->docs[i].dead && g->docs[i].kind == RAG_DOC_FAQ;
+    out->faqs = g->live_faqs;
     out->chunks = g->live_chunks;
     out->vectors = g->live_vecs[0] + g->live_vecs[1];
     out->deleted = g->base->nvecs + g->tail->nvecs - out->vectors;

@@ -157,6 +157,7 @@ typedef struct rag_index_stats {
     char model[128];
     int64_t changed_at; /* seconds since the epoch, last commit */
 } rag_index_stats;
+/* Takes the same short time however many documents there are. */
 int rag_index_describe(rag_index *ix, rag_index_stats *out, rag_error *err);
 
 typedef struct rag_index_query {

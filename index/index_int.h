@@ -353,6 +353,7 @@ typedef struct rag_generation {
     rag_store_meta meta;
     rag_doc_row *docs;
     size_t ndocs, dead_docs;
+    size_t live_faqs;
     rag_segment *base, *tail;
     uint8_t *live[2]; /* bits of vectors whose document lives: base, tail */
     size_t live_vecs[2];
