@@ -73,7 +73,7 @@ NEED_ingest   := ingest base
 NEED_generate := generate base
 NEED_daemon   := daemon $(ENGINE)
 NEED_client   := client base
-NEED_rag-ingest := ingest embed index base
+NEED_rag-ingest := ingest embed index generate base
 NEED_all      := daemon client $(ENGINE)
 
 link = $(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group \

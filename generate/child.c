@@ -181,8 +181,9 @@ static void become(char *const *argv, char *const *env, int out, int null,
     (void)syscall(SYS_close_range, 3u, ~0u, 4u);
 #endif
     /* Approved answers and searches must not wait for a core that writes
-     * prose. */
-    setpriority(PRIO_PROCESS, 0, CHILD_NICE);
+     * prose; nor does it go before a parent that stands further back. */
+    if (getpriority(PRIO_PROCESS, 0) < CHILD_NICE)
+        setpriority(PRIO_PROCESS, 0, CHILD_NICE);
     execve(argv[0], argv, env);
 fail:
     e = errno;

@@ -80,6 +80,15 @@ static int native_fields(const run *r, json_t *o, int max_tokens,
         rc = set_new(o, "n_predict", json_integer(max_tokens), err);
     if (!rc)
         rc = set_new(o, "cache_prompt", json_true(), err);
+    if (!rc && r->prompt->grammar)
+        rc = set_new(o, "grammar", json_string(r->prompt->grammar), err);
+    /* No run of more than a few tokens twice, the prompt's included (DRY). */
+    if (!rc && r->prompt->fresh)
+        rc = set_new(o, "dry_multiplier", json_real(1.0), err);
+    if (!rc && r->prompt->fresh)
+        rc = set_new(o, "dry_allowed_length", json_integer(3), err);
+    if (!rc && r->prompt->fresh)
+        rc = set_new(o, "dry_penalty_last_n", json_integer(4096), err);
     if (!rc && r->prompt->refusal)
         rc = set_new(o, "n_probs", json_integer(PROBS_CHILD), err);
     if (!rc && r->g->lora_path && !isnan(r->prompt->adapter_scale))

@@ -145,6 +145,9 @@ typedef struct rag_prompt {
     size_t evidence_tokens;
     double adapter_scale; /* of the child's adapter; NAN: as it is */
     double refusal_bias; /* on the logit of the refusal's first token */
+    const char *grammar; /* GBNF that our child's answer must have, or NULL;
+                          * static */
+    bool fresh; /* our child is kept from repeating itself and the prompt */
 } rag_prompt;
 
 /*
@@ -247,6 +250,44 @@ void rag_generation_free(rag_generation *r);
 
 /* For ragd's /v1/chat/completions when the request is to reach the model as
  * it is: none yet. Chat requests are answered by the pipeline. */
+
+/* ---- questions that a passage answers (rag-ingest --expand) ------------- */
+
+#define RAG_QUESTIONS_VERSION 1 /* raised with the prompt or the rules */
+#define RAG_QUESTIONS_MAX 4 /* that are taken of one passage */
+#define RAG_QUESTION_CHARS_MAX 120
+
+/* Why a line that the model wrote is not taken. */
+typedef enum rag_question_fault {
+    RAG_QUESTION_TAKEN,
+    RAG_QUESTION_SHORT, /* fewer than 6 characters, or not two words' worth */
+    RAG_QUESTION_LONG, /* more than RAG_QUESTION_CHARS_MAX */
+    RAG_QUESTION_NOT_ASKED, /* no question mark at its end */
+    RAG_QUESTION_ECHO, /* of the prompt: its labels or its examples */
+    RAG_QUESTION_COPY, /* mostly one stretch of the passage */
+    RAG_QUESTION_FOREIGN, /* in a language that was not asked for */
+    RAG_QUESTION_NUMBER, /* a number or code that the passage has not */
+    RAG_QUESTION_UNRELATED, /* no content word of passage, title or heading */
+    RAG_QUESTION_TWIN, /* says what one before it says */
+    RAG_QUESTION_SURPLUS, /* after the last that is taken */
+    RAG_QUESTION_FAULTS
+} rag_question_fault;
+
+/*
+ * Asks for three questions in the passage's language; chat (an endpoint's
+ * model) for a fourth in the other one of Korean and English as well, which
+ * small base models cannot write. Free the prompt.
+ */
+int rag_questions_prompt(const rag_passage *p, bool chat, rag_prompt *out,
+                         rag_error *err);
+/*
+ * Of what the model wrote, which may be anything: the lines that are
+ * questions, cleaned, appended to out with line ends between them; counts
+ * says how many lines had which fate. Thread-safe.
+ */
+int rag_questions_take(const rag_passage *p, bool chat, const char *written,
+                       size_t len, rag_buf *out,
+                       size_t counts[RAG_QUESTION_FAULTS], rag_error *err);
 
 /* ---- grounding ------------------------------------------------------------ */
 

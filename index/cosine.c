@@ -112,19 +112,22 @@ static void free_batch(batch *b) {
 }
 
 /* A chunk's cosine: its own (or its best question's), mixed with its best
- * part's; part is that of parts that are only in the store, or -2. */
+ * part's; part is that of parts that are only in the store, or -2. Extra text
+ * only raises it in the ranking. */
 static void mix(rag_search *s, rag_candidate *c, const rag_segment *seg,
                 const float *scores, double part) {
     uint32_t from = seg->vec_start[c->at], to = seg->vec_start[c->at + 1];
-    double whole = -2, share = s->tuning->sentence;
+    double whole = -2, extra = -2, share = s->tuning->sentence;
 
     c->fine |= part > -2;
     for (uint32_t j = from; j < to; j++) {
         const rag_vec_row *v = &seg->vecs[seg->vec_list[j]];
         double score = scores[j - from];
 
-        c->fine |= v->role != RAG_VECTOR_CHUNK;
-        if (v->role == RAG_VECTOR_SENTENCE) {
+        c->fine |= v->role != RAG_VECTOR_CHUNK && v->role != RAG_VECTOR_EXTRA;
+        if (v->role == RAG_VECTOR_EXTRA) {
+            extra = score > extra ? score : extra;
+        } else if (v->role == RAG_VECTOR_SENTENCE) {
             part = score > part ? score : part;
         } else if (score > whole) {
             whole = score;
@@ -134,11 +137,14 @@ static void mix(rag_search *s, rag_candidate *c, const rag_segment *seg,
     c->has_vector = whole > -2 || part > -2;
     if (!c->has_vector)
         return;
-    c->vector = whole == -2  ? part
-                : part == -2 ? whole
-                             : (1 - share) * whole + share * part;
-    if (c->vector > s->best_cosine)
-        s->best_cosine = c->vector;
+    c->plain = whole == -2  ? part
+               : part == -2 ? whole
+                            : (1 - share) * whole + share * part;
+    if (c->plain > s->best_cosine)
+        s->best_cosine = c->plain;
+    c->vector = c->plain;
+    if (extra > c->plain)
+        c->vector += s->tuning->extra * (extra - c->plain);
 }
 
 static int segment_cosines(rag_search *s, int which, rag_error *err) {

@@ -346,7 +346,7 @@ int rag_fts_prefix(rag_store *s, const char *prefix, size_t len,
 int rag_fts_instances(rag_store *s, rag_instance_fn fn, void *user,
                       rag_error *err) {
     static const char *const columns[RAG_COLS] = {"title", "heading",
-                                                  "question", "body"};
+                                                  "question", "body", "extra"};
     sqlite3_stmt *st = NULL;
     bool row = true;
     int rc = rag_store_prepare(s, "SELECT term, doc, col FROM temp.instances",

@@ -555,14 +555,15 @@ static int build_vectors(rag_store *s, collector *c,
                          rag_error *err) {
     const rag_store_meta *m = &c->g->meta;
     rag_segment *base = c->g->base;
-    size_t count[3], dim = (size_t)m->dim;
+    size_t count[RAG_VECTOR_ROLES], dim = (size_t)m->dim;
     bulk b = {.c = c};
     rag_ann_kind kind;
     int rc = rag_store_count_vectors(s, m, count, err);
 
     if (rc != 0)
         return rc;
-    b.of = count[RAG_VECTOR_CHUNK] + count[RAG_VECTOR_QUESTION];
+    b.of = count[RAG_VECTOR_CHUNK] + count[RAG_VECTOR_QUESTION] +
+           count[RAG_VECTOR_EXTRA];
     b.parts = b.of + count[RAG_VECTOR_SENTENCE] <= limits->parts_max;
     if (b.parts)
         b.of += count[RAG_VECTOR_SENTENCE];

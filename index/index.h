@@ -49,9 +49,12 @@ typedef enum rag_vector_role {
     RAG_VECTOR_CHUNK = 0, /* of a chunk's passage */
     RAG_VECTOR_QUESTION =
         1, /* of a FAQ's question or variant, ord its number */
-    RAG_VECTOR_SENTENCE = 2 /* of a part of a chunk, optional; ord its number.
-                             * A chunk's cosine is then a mixture of its own
-                             * and its best part's. */
+    RAG_VECTOR_SENTENCE = 2, /* of a part of a chunk, optional; ord its number.
+                              * A chunk's cosine is then a mixture of its own
+                              * and its best part's. */
+    RAG_VECTOR_EXTRA = 3 /* of a line of a chunk's extra text: it helps to
+                          * find the chunk, and no score that is reported or
+                          * judged has it in it */
 } rag_vector_role;
 
 typedef struct rag_vector {
@@ -119,6 +122,46 @@ int rag_index_writer_keep_source(rag_index_writer *w, const char *path,
  * the next commit (secure_delete, FTS segments included). */
 int rag_index_writer_remove(rag_index_writer *w, const char *id,
                             rag_error *err);
+
+/* ---- extra text (rag-ingest --expand) ----------------------------------- */
+
+/*
+ * Text that helps to find a chunk and is never shown: questions that it
+ * answers. What was written is kept by the chunk's content (title, heading,
+ * text) and by who wrote it, so that it is written once, and goes with the
+ * last chunk that has this content. FAQ entries have none. A store that never
+ * had any is what it was without; the first _begin makes room.
+ */
+#define RAG_INDEX_EXTRA_MAX 2000 /* bytes a chunk */
+#define RAG_INDEX_EXTRA_BY_MAX 200 /* bytes of a writer's name */
+
+typedef struct rag_index_extra {
+    rag_document doc; /* as it is stored */
+    char **text; /* of each chunk, one or more lines; NULL: not written yet;
+                  * "": nothing useful came */
+} rag_index_extra;
+
+/*
+ * After the roots were read: counts the chunks of this run's documents that
+ * have no extra text by this writer, and those of them for which none was
+ * written yet (both may be NULL).
+ */
+int rag_index_writer_extra_begin(rag_index_writer *w, const char *by,
+                                 size_t *chunks, size_t *missing,
+                                 rag_error *err);
+/* The next of these documents; *found false at the end. Free in any case. */
+int rag_index_writer_extra_next(rag_index_writer *w, rag_index_extra *out,
+                                bool *found, rag_error *err);
+void rag_index_extra_free(rag_index_extra *x);
+/* Keeps a chunk's text, in the store and in x->text; durable at the next
+ * commit, and seen by no search before _put. */
+int rag_index_writer_extra_note(rag_index_writer *w, rag_index_extra *x,
+                                size_t chunk, const char *text, rag_error *err);
+/* Puts the document again with the texts of all its chunks and their vectors
+ * (role RAG_VECTOR_EXTRA) beside those it has. As _put. */
+int rag_index_writer_extra_put(rag_index_writer *w, const rag_index_extra *x,
+                               const rag_vector *vectors, size_t n,
+                               rag_error *err);
 
 /* ---- reading ------------------------------------------------------------ */
 

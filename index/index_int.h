@@ -5,6 +5,7 @@
  *   store.c        a connection: opening, schema, statements   (SQLite)
  *   store_write.c  the writer                                  (SQLite)
  *   store_sweep.c  roots, vanished and moved documents         (SQLite)
+ *   store_extra.c  text that only helps to find                (SQLite)
  *   store_read.c   what a generation and a search read         (SQLite)
  *   fts.c          the FTS5 tokenizer and the ranking function (SQLite)
  *   posting*.c     the lexical index of a large base, in a file
@@ -34,7 +35,7 @@
 
 /* ---- limits ------------------------------------------------------------- */
 
-#define RAG_INDEX_SCHEMA 1
+#define RAG_INDEX_SCHEMA 2 /* with extra text; 1: without */
 #define RAG_INDEX_TERMS 2 /* raised when terms.c would index other terms */
 #define RAG_INDEX_K_MAX 1000
 #define RAG_INDEX_CANDIDATES_MAX 10000
@@ -78,6 +79,7 @@ enum {
     RAG_COL_HEADING,
     RAG_COL_QUESTION,
     RAG_COL_BODY,
+    RAG_COL_EXTRA, /* only where the store has extra text */
     RAG_COLS
 };
 
@@ -100,6 +102,7 @@ typedef struct rag_tuning {
     double typo; /* weight of a corrected word */
     double feedback; /* share of likeness to the best document */
     double sentence; /* share of the best sentence in the cosine */
+    double extra; /* share of what the best line of extra text is nearer */
 } rag_tuning;
 
 extern const rag_tuning rag_tuning_default;
@@ -144,6 +147,8 @@ typedef struct rag_chunk_row {
     uint32_t doc; /* position in the generation's documents */
     uint16_t words[RAG_COLS];
 } rag_chunk_row;
+
+#define RAG_VECTOR_ROLES 4
 
 typedef struct rag_vec_row {
     int64_t id;
@@ -191,7 +196,7 @@ int rag_store_gone(rag_store *s, int64_t after, rag_gone_fn fn, void *user,
 
 /* Vectors of this epoch, by role. */
 int rag_store_count_vectors(rag_store *s, const rag_store_meta *m,
-                            size_t count[3], rag_error *err);
+                            size_t count[RAG_VECTOR_ROLES], rag_error *err);
 /* Calls fn for vectors with numbers in [from, to) that are still there. */
 int rag_store_vector_range(rag_store *s, int64_t from, int64_t to,
                            const rag_store_meta *m, rag_vec_fn fn, void *user,
@@ -418,6 +423,7 @@ typedef struct rag_candidate { /* a chunk that one side or both found */
     bool fine; /* has vectors of questions or parts, too */
     int question; /* FAQ: question of the best vector, -1 none */
     double lexical, vector;
+    double plain; /* vector, but for extra text */
     double likeness; /* cosine with the best document's best chunk */
     double fused;
     int lexical_rank, vector_rank;

@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-#define RAG_POSTING_VERSION 1
+#define RAG_POSTING_VERSION 2
 
 typedef struct rag_posting_head {
     char magic[8];

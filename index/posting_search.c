@@ -230,7 +230,7 @@ static void add_list(searcher *s, list *l, uint32_t lo, uint32_t hi) {
             if (q->few && !is_allowed(s, row))
                 continue;
             if ((tf[RAG_COL_TITLE] | tf[RAG_COL_HEADING] |
-                 tf[RAG_COL_QUESTION]) == 0) {
+                 tf[RAG_COL_QUESTION] | tf[RAG_COL_EXTRA]) == 0) {
                 float x = tf[RAG_COL_BODY] * column;
 
                 s->score[at] +=

@@ -21,7 +21,7 @@
 const rag_tuning rag_tuning_default = {
     .k1 = 1.0,
     .b = 0.6,
-    .column = {3.0, 1.5, 1.5, 1.0},
+    .column = {3.0, 1.5, 1.5, 1.0, 0.5},
     .w_word = 1.0,
     .w_stop = 0.15,
     .w_stem = 0.7,
@@ -40,6 +40,7 @@ const rag_tuning rag_tuning_default = {
     .a_rare = 0.6,
     .second = 0.0,
     .sentence = 0.6,
+    .extra = 0.3,
     .feedback = 0.25,
     .typo = 0.6,
 };

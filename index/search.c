@@ -303,11 +303,12 @@ static double length_norm(const rag_search *s, const rag_chunk_row *row,
     return 1 - b + b * row->words[col] / avg;
 }
 
+/* columns: how many count, RAG_COL_EXTRA for all but extra text. */
 static double bm25(const rag_search *s, const rag_chunk_row *row,
-                   const uint16_t *tf, double *cover) {
+                   const uint16_t *tf, int columns, double *cover) {
     double score = 0, inverse[RAG_COLS];
 
-    for (int j = 0; j < RAG_COLS; j++)
+    for (int j = 0; j < columns; j++)
         inverse[j] = s->tuning->column[j] / length_norm(s, row, j);
     *cover = 0;
     for (size_t i = 0; i < s->nterms; i++) {
@@ -317,7 +318,7 @@ static double bm25(const rag_search *s, const rag_chunk_row *row,
 
         if (t->weight <= 0)
             continue;
-        for (int j = 0; j < RAG_COLS; j++)
+        for (int j = 0; j < columns; j++)
             w += f[j] * inverse[j];
         if (w <= 0)
             continue;
@@ -378,14 +379,20 @@ static void on_row(rag_search *s, int segment, size_t at, const uint16_t *tf) {
     const rag_segment *seg = segment ? s->g->tail : s->g->base;
     const rag_chunk_row *row = &seg->chunks[at];
     rag_candidate *c = find_candidate(s, row->id);
-    double cover, score;
+    double cover, score, plain;
 
     if (c && s->exhausted && segment == 0)
         return; /* looked up before */
-    score = bm25(s, row, tf, &cover);
-    if (score > s->best_bm25 ||
-        (score == s->best_bm25 && row->id < s->best_id)) {
-        s->best_bm25 = score;
+    /* What is reported and judged is about the documents' own words. */
+    plain = score = bm25(s, row, tf, RAG_COL_EXTRA, &cover);
+    if (row->words[RAG_COL_EXTRA] > 0) {
+        double any;
+
+        score = bm25(s, row, tf, RAG_COLS, &any);
+    }
+    if (plain > s->best_bm25 ||
+        (plain == s->best_bm25 && row->id < s->best_id)) {
+        s->best_bm25 = plain;
         s->best_cover = cover;
         s->best_id = row->id;
     }
@@ -532,7 +539,7 @@ static int fill_hit(rag_search *s, const rag_ranked *d, const rag_candidate *c,
         return rc;
     h->score = first ? d->score : c->fused;
     h->lexical = c->lexical;
-    h->vector = c->has_vector ? c->vector : NAN;
+    h->vector = c->has_vector ? c->plain : NAN;
     h->lexical_z = d->lexical_z;
     h->vector_z = d->vector_z;
     h->lexical_rank = d->lexical_rank;

@@ -11,6 +11,9 @@
  *     date by what has seq > S.
  *  3. The text of a document stands in texts and nowhere else; fts holds
  *     terms only (contentless), and removal takes them out of its segments.
+ *  4. Extra text (schema 2, made by the first that is asked for) stands in
+ *     written, by the content that it is for; extras has a row for each chunk
+ *     of a document that can have some, and says whose text is in fts.
  *
  * One connection a thread; the writer has its own (store_write.c).
  */
@@ -55,12 +58,9 @@ static const char schema[] =
     "CREATE INDEX tombstones_seq ON tombstones(seq);"
     "CREATE VIRTUAL TABLE fts USING fts5(title, heading, question, body,"
     " content='', columnsize=0, tokenize='rag');"
-    "INSERT INTO meta VALUES('schema', " STR(
-        RAG_INDEX_SCHEMA) "),"
-                          " ('terms', " STR(
-                              RAG_INDEX_TERMS) "), ('seq', 0), ('floor', 0),"
-                                               " ('epoch', 1), ('changed_at', "
-                                               "0), ('purge', 0);";
+    "INSERT INTO meta VALUES('schema', 1), ('terms', " STR(
+        RAG_INDEX_TERMS) "), ('seq', 0), ('floor', 0), ('epoch', 1),"
+                         " ('changed_at', 0), ('purge', 0);";
 
 int rag_store_fail(rag_store *s, int rc, const char *what, rag_error *err) {
     const char *text = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc);
@@ -212,7 +212,9 @@ int rag_store_meta_get(rag_store *s, rag_store_meta *out, rag_error *err) {
         v = sqlite3_column_int64(st, 1);
         if (key == NULL)
             continue;
-        if (strcmp(key, "seq") == 0)
+        if (strcmp(key, "schema") == 0)
+            s->extra = v >= 2;
+        else if (strcmp(key, "seq") == 0)
             out->seq = v;
         else if (strcmp(key, "floor") == 0)
             out->floor = v;
@@ -273,13 +275,14 @@ static int check_schema(rag_store *s, bool create, rag_error *err) {
         terms = sqlite3_column_int64(st, 1);
     }
     sqlite3_reset(st);
-    if (version != RAG_INDEX_SCHEMA || terms != RAG_INDEX_TERMS)
+    if (version < 1 || version > RAG_INDEX_SCHEMA || terms != RAG_INDEX_TERMS)
         return rag_error_set(
             err, RAG_E_MISMATCH,
             "%s has schema %" PRId64 ".%" PRId64
             ", this program reads %d.%d: use the program that made it, or "
             "remove the store's folder and ingest again",
             s->path, version, terms, RAG_INDEX_SCHEMA, RAG_INDEX_TERMS);
+    s->extra = version >= 2;
     return 0;
 }
 

@@ -51,18 +51,27 @@ int rag_store_docs(rag_store *s, int64_t after, rag_doc_fn fn, void *user,
 
 /* From the beginning the tables are read in their own order; a few documents
  * are looked up one by one. */
-static const char chunks_all[] = "SELECT id, doc, w0, w1, w2, w3 FROM chunks"
-                                 " ORDER BY id";
+static const char chunks_all[] = "SELECT id, doc, w0, w1, w2, w3, 0"
+                                 " FROM chunks ORDER BY id";
 static const char chunks_new[] =
-    "SELECT c.id, c.doc, c.w0, c.w1, c.w2, c.w3 FROM documents d"
+    "SELECT c.id, c.doc, c.w0, c.w1, c.w2, c.w3, 0 FROM documents d"
     " CROSS JOIN chunks c ON c.doc = d.id WHERE d.seq > ?1 ORDER BY c.id";
+/* The same where there is extra text. */
+static const char extra_all[] =
+    "SELECT c.id, c.doc, c.w0, c.w1, c.w2, c.w3, x.words FROM chunks c"
+    " LEFT JOIN extras x ON x.chunk = c.id ORDER BY c.id";
+static const char extra_new[] =
+    "SELECT c.id, c.doc, c.w0, c.w1, c.w2, c.w3, x.words FROM documents d"
+    " CROSS JOIN chunks c ON c.doc = d.id"
+    " LEFT JOIN extras x ON x.chunk = c.id WHERE d.seq > ?1 ORDER BY c.id";
 
 int rag_store_chunks(rag_store *s, int64_t after, rag_chunk_fn fn, void *user,
                      rag_error *err) {
     sqlite3_stmt *st;
     bool row = true;
-    int rc =
-        rag_store_prepare(s, after < 0 ? chunks_all : chunks_new, &st, err);
+    const char *sql = s->extra ? (after < 0 ? extra_all : extra_new)
+                               : (after < 0 ? chunks_all : chunks_new);
+    int rc = rag_store_prepare(s, sql, &st, err);
 
     if (rc != 0)
         return rc;
@@ -148,7 +157,7 @@ int rag_store_vector_range(rag_store *s, int64_t from, int64_t to,
 }
 
 int rag_store_count_vectors(rag_store *s, const rag_store_meta *m,
-                            size_t count[3], rag_error *err) {
+                            size_t count[RAG_VECTOR_ROLES], rag_error *err) {
     sqlite3_stmt *st;
     bool row = true;
     int rc = rag_store_prepare(
@@ -157,7 +166,7 @@ int rag_store_count_vectors(rag_store *s, const rag_store_meta *m,
         " ON d.id = v.doc WHERE d.epoch = ?1 GROUP BY v.role",
         &st, err);
 
-    memset(count, 0, 3 * sizeof(*count));
+    memset(count, 0, RAG_VECTOR_ROLES * sizeof(*count));
     if (rc != 0)
         return rc;
     sqlite3_bind_int64(st, 1, m->epoch);
@@ -168,7 +177,7 @@ int rag_store_count_vectors(rag_store *s, const rag_store_meta *m,
         if (rc != 0 || !row)
             break;
         role = sqlite3_column_int(st, 0);
-        if (role >= 0 && role < 3)
+        if (role >= 0 && role < RAG_VECTOR_ROLES)
             count[role] = (size_t)sqlite3_column_int64(st, 1);
     }
     sqlite3_reset(st);

@@ -192,7 +192,8 @@ int rag_index_writer_open(const char *dir, const rag_index_fingerprint *fp,
         rc = rag_store_open(dir, true, &w->store, err);
     if (rc == 0)
         rc = rag_store_exec(w->store,
-                            "CREATE TEMP TABLE seen(doc INTEGER PRIMARY KEY)",
+                            "CREATE TEMP TABLE seen(doc INTEGER PRIMARY KEY);"
+                            "CREATE TEMP TABLE gone(key BLOB PRIMARY KEY)",
                             "opening", err);
     if (rc == 0)
         rc = rag_store_meta_get(w->store, &m, err);
@@ -223,6 +224,7 @@ void rag_index_writer_close(rag_index_writer *w) {
     if (w->lock >= 0)
         close(w->lock);
     free(w->root);
+    free(w->by);
     free(w);
 }
 
@@ -251,7 +253,9 @@ int rag_index_writer_commit(rag_index_writer *w, rag_error *err) {
     if (!w->open)
         return w->removed ? purge(w, err) : 0;
     if (w->changed) {
-        rc = rag_store_meta_set_int(w->store, "seq", w->seq, err);
+        rc = rag_extra_sweep(w, err);
+        if (rc == 0)
+            rc = rag_store_meta_set_int(w->store, "seq", w->seq, err);
         if (rc == 0)
             rc = rag_store_meta_set_int(w->store, "changed_at", rag_clock_now(),
                                         err);
@@ -293,22 +297,23 @@ static int count_words(const columns *c, int words[RAG_COLS], rag_error *err) {
 
 static int fts_change(rag_index_writer *w, bool add, int64_t chunk,
                       const columns *c, rag_error *err) {
+    static const char *const sql[2][2] = {
+        {"INSERT INTO fts(fts, rowid, title, heading, question, body)"
+         " VALUES('delete', ?1, ?2, ?3, ?4, ?5)",
+         "INSERT INTO fts(fts, rowid, title, heading, question, body, extra)"
+         " VALUES('delete', ?1, ?2, ?3, ?4, ?5, ?6)"},
+        {"INSERT INTO fts(rowid, title, heading, question, body)"
+         " VALUES(?1, ?2, ?3, ?4, ?5)",
+         "INSERT INTO fts(rowid, title, heading, question, body, extra)"
+         " VALUES(?1, ?2, ?3, ?4, ?5, ?6)"}};
     sqlite3_stmt *st;
-    int rc = add ? rag_store_prepare(
-                       w->store,
-                       "INSERT INTO fts(rowid, title, heading, question, body)"
-                       " VALUES(?1, ?2, ?3, ?4, ?5)",
-                       &st, err)
-                 : rag_store_prepare(
-                       w->store,
-                       "INSERT INTO fts(fts, rowid, title, heading, question,"
-                       " body) VALUES('delete', ?1, ?2, ?3, ?4, ?5)",
-                       &st, err);
+    int columns_here = w->store->extra ? RAG_COLS : RAG_COL_EXTRA;
+    int rc = rag_store_prepare(w->store, sql[add][w->store->extra], &st, err);
 
     if (rc != 0)
         return rc;
     sqlite3_bind_int64(st, 1, chunk);
-    for (int i = 0; i < RAG_COLS; i++)
+    for (int i = 0; i < columns_here; i++)
         sqlite3_bind_text64(st, i + 2, c->s[i], c->n[i], SQLITE_STATIC,
                             SQLITE_UTF8);
     return rag_store_run(w->store, st, "indexing terms", err);
@@ -316,18 +321,27 @@ static int fts_change(rag_index_writer *w, bool add, int64_t chunk,
 
 /* ---- removing ---------------------------------------------------------------- */
 
-static int delete_terms(rag_index_writer *w, int64_t doc, rag_error *err) {
+#define COLUMNS_OF_CHUNKS                                                      \
+    "SELECT c.id, CASE WHEN d.kind = 1 THEN '' ELSE d.title END,"              \
+    " c.heading, (SELECT group_concat(text, char(10)) FROM (SELECT text"       \
+    " FROM questions WHERE doc = d.id ORDER BY ord)),"                         \
+    " substr(t.body, c.start + 1, c.stop - c.start)"
+#define OF_CHUNKS                                                              \
+    " FROM chunks c JOIN documents d ON d.id = c.doc"                          \
+    " JOIN texts t ON t.doc = c.doc"
+
+int rag_writer_terms(rag_index_writer *w, int64_t doc, bool add,
+                     rag_error *err) {
+    static const char plain[] =
+        COLUMNS_OF_CHUNKS ", ''" OF_CHUNKS " WHERE c.doc = ?1";
+    static const char extra[] = COLUMNS_OF_CHUNKS
+        ", w.text" OF_CHUNKS " LEFT JOIN extras x ON x.chunk = c.id"
+        " LEFT JOIN written w ON w.key = x.key"
+        " AND w.by = x.by WHERE c.doc = ?1";
     sqlite3_stmt *st;
     bool row = true;
-    int rc = rag_store_prepare(
-        w->store,
-        "SELECT c.id, CASE WHEN d.kind = 1 THEN '' ELSE d.title END,"
-        " c.heading, (SELECT group_concat(text, char(10)) FROM (SELECT text"
-        " FROM questions WHERE doc = d.id ORDER BY ord)),"
-        " substr(t.body, c.start + 1, c.stop - c.start)"
-        " FROM chunks c JOIN documents d ON d.id = c.doc"
-        " JOIN texts t ON t.doc = c.doc WHERE c.doc = ?1",
-        &st, err);
+    int rc =
+        rag_store_prepare(w->store, w->store->extra ? extra : plain, &st, err);
 
     if (rc != 0)
         return rc;
@@ -344,7 +358,7 @@ static int delete_terms(rag_index_writer *w, int64_t doc, rag_error *err) {
             c.s[i] = p ? p : "";
             c.n[i] = (size_t)sqlite3_column_bytes(st, i + 1);
         }
-        rc = fts_change(w, false, sqlite3_column_int64(st, 0), &c, err);
+        rc = fts_change(w, add, sqlite3_column_int64(st, 0), &c, err);
     }
     sqlite3_reset(st);
     return rc;
@@ -364,7 +378,9 @@ int rag_writer_delete(rag_index_writer *w, int64_t doc, rag_error *err) {
     int rc = rag_writer_begin(w, err);
 
     if (rc == 0)
-        rc = delete_terms(w, doc, err);
+        rc = rag_writer_terms(w, doc, false, err);
+    if (rc == 0)
+        rc = rag_extra_leave(w, doc, err);
     for (size_t i = 0; i < count && rc == 0; i++) {
         sqlite3_stmt *st;
 
@@ -488,16 +504,16 @@ static int put_questions(rag_index_writer *w, const rag_document *d,
 }
 
 static int put_chunk(rag_index_writer *w, const rag_document *d, size_t i,
-                     int64_t doc, const rag_buf *questions, int64_t *chunk,
+                     int64_t doc, const rag_buf *questions,
+                     const rag_buf *extra, int64_t *chunk, int words[RAG_COLS],
                      rag_error *err) {
     const rag_chunk *c = &d->chunks[i];
     const char *heading = c->heading ? c->heading : "";
     const char *title = d->title && d->kind != RAG_DOC_FAQ ? d->title : "";
-    columns cols = {
-        {title, heading, rag_buf_str(questions),
-         d->text ? d->text + c->start : ""},
-        {strlen(title), strlen(heading), questions->len, c->end - c->start}};
-    int words[RAG_COLS];
+    columns cols = {{title, heading, rag_buf_str(questions),
+                     d->text ? d->text + c->start : "", rag_buf_str(extra)},
+                    {strlen(title), strlen(heading), questions->len,
+                     c->end - c->start, extra->len}};
     sqlite3_stmt *st;
     int rc = count_words(&cols, words, err);
 
@@ -514,11 +530,34 @@ static int put_chunk(rag_index_writer *w, const rag_document *d, size_t i,
     sqlite3_bind_int64(st, 3, (int64_t)c->start);
     sqlite3_bind_int64(st, 4, (int64_t)c->end);
     bind_str(st, 5, heading);
-    for (int j = 0; j < RAG_COLS; j++)
+    for (int j = 0; j < RAG_COL_EXTRA; j++)
         sqlite3_bind_int(st, 6 + j, words[j]);
     rc = rag_store_run(w->store, st, "storing a chunk", err);
     *chunk = sqlite3_last_insert_rowid(w->store->db);
     return rc == 0 ? fts_change(w, true, *chunk, &cols, err) : rc;
+}
+
+/* A chunk with, where the store has room for it, its extra text. */
+static int put_with_extra(rag_index_writer *w, const rag_document *d, size_t i,
+                          int64_t doc, const rag_buf *questions, bool extra,
+                          int64_t *chunk, rag_error *err) {
+    bool can = w->store->extra && d->kind != RAG_DOC_FAQ, found = false;
+    int words[RAG_COLS], rc = 0;
+    rag_sha256 key;
+    rag_buf text;
+
+    rag_buf_init(&text, 0);
+    if (can)
+        rc = rag_extra_key(d, i, &key, err);
+    if (rc == 0 && can && extra)
+        rc = rag_extra_text(w, &key, &text, &found, err);
+    if (rc == 0)
+        rc = put_chunk(w, d, i, doc, questions, &text, chunk, words, err);
+    if (rc == 0 && can)
+        rc = rag_extra_row(w, *chunk, doc, &key, found ? w->by : NULL,
+                           words[RAG_COL_EXTRA], err);
+    rag_buf_free(&text);
+    return rc;
 }
 
 static int put_vector(rag_index_writer *w, int64_t doc, int64_t chunk,
@@ -572,7 +611,7 @@ static int replace_old(rag_index_writer *w, const rag_document *d,
 }
 
 static int put_all(rag_index_writer *w, const rag_document *d,
-                   const rag_vector *v, size_t n, rag_error *err) {
+                   const rag_vector *v, size_t n, bool extra, rag_error *err) {
     int64_t *chunks = calloc(d->nchunks + 1, sizeof(*chunks)), doc = 0;
     uint16_t *half = calloc((size_t)w->dim, sizeof(*half));
     rag_buf questions;
@@ -588,7 +627,7 @@ static int put_all(rag_index_writer *w, const rag_document *d,
     if (rc == 0)
         rc = put_questions(w, d, doc, &questions, err);
     for (size_t i = 0; i < d->nchunks && rc == 0; i++)
-        rc = put_chunk(w, d, i, doc, &questions, &chunks[i], err);
+        rc = put_with_extra(w, d, i, doc, &questions, extra, &chunks[i], err);
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = put_vector(w, doc, chunks[v[i].chunk], &v[i], half, err);
     if (rc == 0)
@@ -599,8 +638,9 @@ static int put_all(rag_index_writer *w, const rag_document *d,
     return rc;
 }
 
-int rag_index_writer_put(rag_index_writer *w, const rag_document *doc,
-                         const rag_vector *vectors, size_t n, rag_error *err) {
+int rag_writer_put(rag_index_writer *w, const rag_document *doc,
+                   const rag_vector *vectors, size_t n, bool extra,
+                   rag_error *err) {
     int rc = check_document(w, doc, vectors, n, err);
 
     if (rc == 0)
@@ -610,7 +650,7 @@ int rag_index_writer_put(rag_index_writer *w, const rag_document *doc,
     if (rc != 0)
         return rc;
     /* A document is stored whole or not at all; what went before stays. */
-    rc = put_all(w, doc, vectors, n, err);
+    rc = put_all(w, doc, vectors, n, extra, err);
     if (rc != 0) {
         rag_store_exec(w->store, "ROLLBACK TO put; RELEASE put", "storing",
                        NULL);
@@ -618,6 +658,11 @@ int rag_index_writer_put(rag_index_writer *w, const rag_document *doc,
     }
     w->changed = true;
     return rag_store_exec(w->store, "RELEASE put", "storing", err);
+}
+
+int rag_index_writer_put(rag_index_writer *w, const rag_document *doc,
+                         const rag_vector *vectors, size_t n, rag_error *err) {
+    return rag_writer_put(w, doc, vectors, n, false, err);
 }
 
 int rag_index_writer_remove(rag_index_writer *w, const char *id,

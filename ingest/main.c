@@ -2,9 +2,11 @@
  * main.c - rag-ingest: puts documents into the store.
  *
  * Reads the command line, opens encoder and store, runs the pipeline over
- * each path, and says what came of it: problems on stderr as they are met,
+ * each path, with --expand lets the generator write questions for what is
+ * stored then, and says what came of it: problems on stderr as they are met,
  * the summary (or one JSON object) on stdout.
  */
+#include "ingest/main_expand.h"
 #include "ingest/main_pipeline.h"
 
 #include "base/clock.h"
@@ -40,9 +42,17 @@ static void on_signal(int number) {
 typedef struct settings {
     const char *data, *model, *url, *encoder_model, *remove;
     long threads;
-    bool rebuild, json, quiet;
+    const char *generator, *generator_url, *generator_model;
+    bool rebuild, json, quiet, expand;
     rag_pipeline_options pipeline;
 } settings;
+
+typedef struct results {
+    rag_pipeline_counts read;
+    rag_expand_counts expand;
+    bool missing; /* a path could not be read at all */
+    bool stored; /* what was read is; then the questions */
+} results;
 
 typedef struct report {
     settings *set;
@@ -60,6 +70,12 @@ static const char USAGE[] =
     "  --model FILE.gguf    encoder model\n"
     "  --encoder-url URL    use an OpenAI-compatible /v1 endpoint instead\n"
     "  --encoder-model NAME its model's name\n"
+    "  --expand             let the generator write questions for each chunk:"
+    "\n                       they help to find it (about 2 s a chunk)\n"
+    "  --generator FILE.gguf  generative model for --expand\n"
+    "  --generator-url URL  use an OpenAI-compatible /v1 endpoint for "
+    "--expand\n"
+    "  --generator-model NAME its model's name\n"
     "  --force              remove what is gone, however much it is\n"
     "  --rebuild            read and encode everything again\n"
     "  --remove ID          remove one document\n"
@@ -137,6 +153,19 @@ static const char *grouped(size_t n, char out[32]) {
     return out;
 }
 
+static void print_expansion(const rag_expand_counts *n) {
+    char a[32], b[32], c[32];
+    size_t left = 0;
+    for (int i = RAG_QUESTION_TAKEN + 1; i < RAG_QUESTION_FAULTS; i++)
+        left += n->faults[i];
+    printf("%s questions for %s chunk%s in %.1f s", grouped(n->questions, a),
+           grouped(n->written, b), n->written == 1 ? "" : "s", n->seconds);
+    if (left)
+        printf(" (%s not taken)", grouped(left, c));
+    printf("; %s chunk%s had theirs from before\n", grouped(n->kept, a),
+           n->kept == 1 ? "" : "s");
+}
+
 static void print_summary(const rag_pipeline_counts *n, double seconds) {
     char a[32], b[32], c[32];
     size_t all = n->added + n->changed + n->unchanged + n->moved;
@@ -151,8 +180,33 @@ static void print_summary(const rag_pipeline_counts *n, double seconds) {
     putchar('\n');
 }
 
-static int print_json(const report *r, const rag_pipeline_counts *n,
+/* "expand" of the summary; NULL without memory. */
+static json_t *expansion_json(const rag_expand_counts *n) {
+    static const char *const FAULTS[RAG_QUESTION_FAULTS] = {
+        [RAG_QUESTION_SHORT] = "short",
+        [RAG_QUESTION_LONG] = "long",
+        [RAG_QUESTION_NOT_ASKED] = "not_asked",
+        [RAG_QUESTION_ECHO] = "echo",
+        [RAG_QUESTION_COPY] = "copy",
+        [RAG_QUESTION_FOREIGN] = "foreign",
+        [RAG_QUESTION_NUMBER] = "number",
+        [RAG_QUESTION_UNRELATED] = "unrelated",
+        [RAG_QUESTION_TWIN] = "twin",
+        [RAG_QUESTION_SURPLUS] = "surplus"};
+    json_t *not = json_object();
+    for (int i = RAG_QUESTION_TAKEN + 1; i < RAG_QUESTION_FAULTS; i++)
+        json_object_set_new(not, FAULTS[i],
+                            json_integer((json_int_t)n->faults[i]));
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:f, s:o}", "chunks", (json_int_t)n->chunks,
+        "written", (json_int_t)n->written, "kept", (json_int_t)n->kept,
+        "questions", (json_int_t)n->questions, "documents",
+        (json_int_t)n->documents, "seconds", n->seconds, "not_taken", not );
+}
+
+static int print_json(const report *r, const results *res,
                       const rag_error *fatal, double seconds, rag_error *err) {
+    const rag_pipeline_counts *n = &res->read;
     json_t *o = json_object();
     const struct {
         const char *key;
@@ -175,6 +229,8 @@ static int print_json(const report *r, const rag_pipeline_counts *n,
                             json_integer((json_int_t)COUNTS[i].value));
     json_object_set_new(o, "seconds", json_real(seconds));
     json_object_set(o, "problems", r->problems);
+    if (r->set->expand)
+        json_object_set_new(o, "expand", expansion_json(&res->expand));
     if (fatal->code) {
         json_t *e = json_object();
         json_object_set_new(e, "code", json_string(rag_code_name(fatal->code)));
@@ -199,6 +255,10 @@ enum {
     OPT_MODEL,
     OPT_URL,
     OPT_ENCODER_MODEL,
+    OPT_EXPAND,
+    OPT_GENERATOR,
+    OPT_GENERATOR_URL,
+    OPT_GENERATOR_MODEL,
     OPT_FORCE,
     OPT_REBUILD,
     OPT_REMOVE,
@@ -215,6 +275,10 @@ static int read_options(int argc, char **argv, settings *set) {
         {"model", required_argument, NULL, OPT_MODEL},
         {"encoder-url", required_argument, NULL, OPT_URL},
         {"encoder-model", required_argument, NULL, OPT_ENCODER_MODEL},
+        {"expand", no_argument, NULL, OPT_EXPAND},
+        {"generator", required_argument, NULL, OPT_GENERATOR},
+        {"generator-url", required_argument, NULL, OPT_GENERATOR_URL},
+        {"generator-model", required_argument, NULL, OPT_GENERATOR_MODEL},
         {"force", no_argument, NULL, OPT_FORCE},
         {"rebuild", no_argument, NULL, OPT_REBUILD},
         {"remove", required_argument, NULL, OPT_REMOVE},
@@ -242,6 +306,18 @@ static int read_options(int argc, char **argv, settings *set) {
             break;
         case OPT_ENCODER_MODEL:
             set->encoder_model = optarg;
+            break;
+        case OPT_EXPAND:
+            set->expand = true;
+            break;
+        case OPT_GENERATOR:
+            set->generator = optarg;
+            break;
+        case OPT_GENERATOR_URL:
+            set->generator_url = optarg;
+            break;
+        case OPT_GENERATOR_MODEL:
+            set->generator_model = optarg;
             break;
         case OPT_FORCE:
             set->pipeline.force = true;
@@ -285,6 +361,19 @@ static int read_options(int argc, char **argv, settings *set) {
     if (set->url && (set->model || !set->encoder_model)) {
         complain("--encoder-url goes with --encoder-model, and not with "
                  "--model");
+        return 64;
+    }
+    if (set->generator_url ? set->generator || !set->generator_model
+                           : set->generator_model != NULL) {
+        complain("--generator-url goes with --generator-model, and not with "
+                 "--generator");
+        return 64;
+    }
+    if ((set->generator || set->generator_url || set->remove) &&
+        set->expand != !set->remove) {
+        complain(set->expand ? "--expand does not go with --remove"
+                             : "--generator and --generator-url are for "
+                               "--expand");
         return 64;
     }
     return -1;
@@ -399,8 +488,26 @@ static int ingest_paths(rag_pipeline *p, char **paths, int n, report *r,
     return RAG_OK;
 }
 
-static int run(settings *set, char **paths, int npaths, report *r,
-               rag_pipeline_counts *counts, bool *missing, rag_error *err) {
+static int expand(const settings *set, rag_index_writer *w, rag_encoder *e,
+                  rag_expand_counts *out, rag_error *err) {
+    rag_expand_options opt = {.writer = w,
+                              .encoder = e,
+                              .model = set->generator,
+                              .url = set->generator_url,
+                              .name = set->generator_model,
+                              .api_key = getenv("RAGD_GENERATOR_KEY"),
+                              .threads = (int)set->threads,
+                              .quiet = set->quiet,
+                              .stop = &signal_seen};
+    int rc = rag_expand_run(&opt, out, err);
+    if (rc && rc != RAG_E_CANCELLED)
+        rag_error_prefix(err, "the documents are stored, but not all questions "
+                              "were written; run it again to go on");
+    return rc;
+}
+
+static int run(settings *set, char **paths, int npaths, report *r, results *res,
+               rag_error *err) {
     rag_sentences *sentences = NULL;
     rag_encoder *encoder = NULL;
     rag_index_writer *writer = NULL;
@@ -412,7 +519,7 @@ static int run(settings *set, char **paths, int npaths, report *r,
         rc = open_writer(set, encoder, &writer, err);
     if (!rc && set->remove) {
         rc = remove_one(set, writer, err);
-        counts->removed = rc == RAG_OK;
+        res->read.removed = rc == RAG_OK;
         goto out;
     }
     if (rc)
@@ -426,8 +533,13 @@ static int run(settings *set, char **paths, int npaths, report *r,
     set->pipeline.user = r;
     if ((rc = rag_pipeline_open(&set->pipeline, &pipeline, err)))
         goto out;
-    rc = ingest_paths(pipeline, paths, npaths, r, missing, err);
-    rag_pipeline_describe(pipeline, counts);
+    rc = ingest_paths(pipeline, paths, npaths, r, &res->missing, err);
+    rag_pipeline_describe(pipeline, &res->read);
+    rag_pipeline_close(pipeline); /* its bar, too */
+    pipeline = NULL;
+    res->stored = rc == RAG_OK;
+    if (!rc && set->expand)
+        rc = expand(set, writer, encoder, &res->expand, err);
 out:
     rag_pipeline_close(pipeline);
     rag_index_writer_close(writer); /* rolls back what is not committed */
@@ -464,30 +576,31 @@ int main(int argc, char **argv) {
         return status;
     catch_signals();
     /* Whoever is asking ragd at this moment goes first. */
-    setpriority(PRIO_PROCESS, 0, INGEST_NICE);
+    if (getpriority(PRIO_PROCESS, 0) < INGEST_NICE)
+        setpriority(PRIO_PROCESS, 0, INGEST_NICE);
     double began = rag_clock_ms();
     report r = {.set = &set, .problems = set.json ? json_array() : NULL};
-    rag_pipeline_counts counts = {0};
+    results res = {0};
     rag_error err = {0};
-    bool missing = false;
-    int rc =
-        run(&set, argv + optind, argc - optind, &r, &counts, &missing, &err);
+    int rc = run(&set, argv + optind, argc - optind, &r, &res, &err);
     double seconds = (rag_clock_ms() - began) / 1000.0;
     if (rc == RAG_E_CANCELLED)
         complain("stopped; what was committed stays, run it again to go on");
     else if (rc)
         complain(err.message);
     status = status_of(rc);
-    if (status == 0 && missing)
+    if (status == 0 && res.missing)
         status = 66;
-    else if (status == 0 && counts.problems)
+    else if (status == 0 && res.read.problems)
         status = 65;
-    if (set.json && print_json(&r, &counts, &err, seconds, &err) && !status)
+    if (set.json && print_json(&r, &res, &err, seconds, &err) && !status)
         status = 70;
     else if (!set.json && !set.quiet && rc == RAG_OK && set.remove)
         puts("removed 1 document");
-    else if (!set.json && !set.quiet && rc == RAG_OK)
-        print_summary(&counts, seconds);
+    else if (!set.json && !set.quiet && res.stored)
+        print_summary(&res.read, seconds - res.expand.seconds);
+    if (!set.json && !set.quiet && res.expand.chunks)
+        print_expansion(&res.expand);
     json_decref(r.problems);
     if (fflush(stdout) != 0 && status == 0) {
         complain("the summary could not be written");
