@@ -59,6 +59,7 @@ static const key KEYS[] = {
     {"data.refresh_ms", KEY_INT, AT(refresh_ms), "500", 20, 60000, FIXED},
 
     {"encoder.model", KEY_PATH, AT(encoder), NULL, 0, 0, FIXED},
+    {"encoder.query_map", KEY_PATH, AT(query_map), NULL, 0, 0, FIXED},
     {"encoder.url", KEY_STR, AT(encoder_url), "", 0, 0, FIXED},
     {"encoder.unix_socket", KEY_PATH, AT(encoder_unix), "", 0, 0, FIXED},
     {"encoder.key_file", KEY_PATH, AT(encoder_key_file), "", 0, 0, FIXED},

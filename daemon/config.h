@@ -44,6 +44,8 @@ typedef struct rag_config {
     long encoder_dim;
     long encoder_threads;
 
+    char *query_map; /* of the encoder's questions, "" none */
+
     /* [reader] */
     char *reader; /* adapter that makes the encoder a reader, "" none */
     long read_passages;

@@ -30,6 +30,7 @@ struct rag_daemon {
     rag_listeners listeners;
     rag_encoder *encoder;
     rag_encoder_info encoder_info;
+    rag_query_map *query_map; /* NULL: none */
     rag_reader *reader; /* NULL: none */
     rag_serving *store;
     rag_sentences *sentences;
@@ -59,6 +60,9 @@ int rag_daemon_check(const rag_config *c, rag_error *err) {
     int rc = 0;
     if (!*c->encoder_url &&
         (rc = need_file(c->encoder, "encoder", "encoder.model", err)))
+        return rc;
+    if (*c->query_map &&
+        (rc = need_file(c->query_map, "query map", "encoder.query_map", err)))
         return rc;
     if (*c->reader &&
         (rc = need_file(c->reader, "reader", "reader.model", err)))
@@ -193,6 +197,9 @@ static int start_encoder(rag_daemon *d, rag_error *err) {
     if (!*c->encoder_url) {
         rag_encoder_options opt = {.threads = (int)c->encoder_threads};
         rc = rag_encoder_open(c->encoder, &opt, &d->encoder, err);
+        if (!rc && *c->query_map)
+            rc = rag_query_map_open(c->query_map, d->encoder, &d->query_map,
+                                    err);
     } else if (!(rc = read_secret(c->encoder_key_file, &key, err))) {
         rag_encoder_remote remote = {
             .url = c->encoder_url,
@@ -283,6 +290,18 @@ static int start_generator(rag_daemon *d, rag_error *err) {
     return rc;
 }
 
+static rag_pipeline_parts parts_of(const rag_daemon *d) {
+    return (rag_pipeline_parts){.encoder = d->encoder,
+                                .reader = d->reader,
+                                .query_map = d->query_map,
+                                .store = d->store,
+                                .generator = d->generator,
+                                .card = d->card,
+                                .sentences = d->sentences,
+                                .gate = d->gate,
+                                .desk = d->desk};
+}
+
 /* A gate is fitted for one encoder and one way of asking: with others its
  * probabilities would mean nothing. */
 static int start_gate(rag_daemon *d, rag_error *err) {
@@ -290,7 +309,8 @@ static int start_gate(rag_daemon *d, rag_error *err) {
     if (!*file)
         return rag_gate_default(d->reader != NULL, &d->gate, err);
     char *fingerprint = NULL;
-    int rc = rag_gate_name(d->encoder, d->reader, d->card, &fingerprint, err);
+    rag_pipeline_parts parts = parts_of(d);
+    int rc = rag_gate_name(&parts, &fingerprint, err);
     if (!rc)
         rc = rag_gate_load(file, fingerprint, &d->gate, err);
     free(fingerprint);
@@ -299,14 +319,7 @@ static int start_gate(rag_daemon *d, rag_error *err) {
 
 static int start_server(rag_daemon *d, rag_error *err) {
     rag_config *c = d->config;
-    rag_pipeline_parts parts = {.encoder = d->encoder,
-                                .reader = d->reader,
-                                .store = d->store,
-                                .generator = d->generator,
-                                .card = d->card,
-                                .sentences = d->sentences,
-                                .gate = d->gate,
-                                .desk = d->desk};
+    rag_pipeline_parts parts = parts_of(d);
     char *token = NULL;
     int rc = rag_pipeline_open(&parts, c, &d->pipeline, err);
     if (rc || (rc = read_secret(c->token_file, &token, err)))
@@ -379,6 +392,7 @@ void rag_daemon_stop(rag_daemon *d) {
     remove_run_dir(d->run_dir);
     free(d->run_dir);
     rag_serving_close(d->store);
+    rag_query_map_close(d->query_map);
     rag_reader_close(d->reader);
     rag_encoder_close(d->encoder);
     rag_gate_free(d->gate);

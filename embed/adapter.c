@@ -22,22 +22,6 @@ static int oom(const rag_adapter *a, rag_error *err) {
                          rag_gguf_name(a->g));
 }
 
-/* A key that must have one value. */
-static int expect(const rag_adapter *a, const char *key, const char *want,
-                  rag_error *err) {
-    const char *s;
-    size_t len;
-    int rc = rag_gguf_string(a->g, key, "", &s, &len, err);
-    if (rc == 0 && (len != strlen(want) || memcmp(s, want, len) != 0)) {
-        rc = rag_error_set(err, RAG_E_UNSUPPORTED,
-                           "%s: %s is \"%.*s\" instead of \"%s\": not a "
-                           "reader's adapter",
-                           rag_gguf_name(a->g), key, (int)(len > 40 ? 40 : len),
-                           s, want);
-    }
-    return rc;
-}
-
 static int read_number(const rag_adapter *a, const char *key, double def,
                        double max, double *out, rag_error *err) {
     int rc = rag_gguf_float(a->g, key, def, out, err);
@@ -59,62 +43,6 @@ static int read_prefix(const rag_adapter *a, const char *key, char **out,
                            rag_gguf_name(a->g), key, RAG_READER_PREFIX_MAX);
     }
     return rc != 0 ? rc : rag_str_dup_n(s, len, out, err);
-}
-
-/* The tensor, checked for shape (0 rows: any up to RAG_LORA_RANK_MAX) and
- * type; NULL when it is missing, which is an error unless optional. */
-static int tensor(const rag_adapter *a, const char *name, size_t columns,
-                  size_t rows, bool optional, const rag_gguf_tensor **out,
-                  rag_error *err) {
-    const rag_gguf_tensor *t = rag_gguf_tensor_find(a->g, name);
-    *out = t;
-    if (!t) {
-        return optional ? 0
-                        : rag_error_set(err, RAG_E_CORRUPT,
-                                        "%s: tensor %s is missing",
-                                        rag_gguf_name(a->g), name);
-    }
-    if (t->type != RAG_GGUF_T_F32 && t->type != RAG_GGUF_T_F16) {
-        return rag_error_set(err, RAG_E_UNSUPPORTED,
-                             "%s: tensor %s has type %s (F32 and F16 are "
-                             "supported in an adapter)",
-                             rag_gguf_name(a->g), name,
-                             rag_gguf_type_name(t->type));
-    }
-    if (rows == 0 && t->rows > RAG_LORA_RANK_MAX) {
-        return rag_error_set(err, RAG_E_CORRUPT,
-                             "%s: tensor %s: rank %llu is above %u",
-                             rag_gguf_name(a->g), name,
-                             (unsigned long long)t->rows, RAG_LORA_RANK_MAX);
-    }
-    if (t->dims[0] != columns || (rows > 0 && t->rows != rows)) {
-        return rag_error_set(err, RAG_E_CORRUPT,
-                             "%s: tensor %s has %llu x %llu numbers, which "
-                             "does not fit the model (%zu x %zu)",
-                             rag_gguf_name(a->g), name,
-                             (unsigned long long)t->rows,
-                             (unsigned long long)t->dims[0],
-                             rows > 0 ? rows : (size_t)t->rows, columns);
-    }
-    return 0;
-}
-
-static int read_tensor(const rag_adapter *a, const rag_gguf_tensor *t,
-                       float *out, rag_error *err) {
-    size_t n = (size_t)t->dims[0];
-    for (size_t i = 0; i < t->rows; i++) {
-        rag_gguf_row(t, i, out + i * n);
-    }
-    for (size_t i = 0; i < n * t->rows; i++) {
-        if (!isfinite(out[i])) {
-            return rag_error_set(err, RAG_E_CORRUPT,
-                                 "%s: tensor %.*s holds something that is no "
-                                 "number",
-                                 rag_gguf_name(a->g), (int)t->name_len,
-                                 t->name);
-        }
-    }
-    return 0;
 }
 
 /* One of a layer's six matrices: part `part` of `into`. */
@@ -144,7 +72,7 @@ static int find_pair(const rag_adapter *a, size_t layer, const place *p,
     int rc;
     (void)snprintf(name, sizeof(name), "blk.%zu.%s.weight.lora_a", layer,
                    p->name);
-    rc = tensor(a, name, p->into->in, 0, true, &pair[0], err);
+    rc = rag_gguf_matrix(a->g, name, p->into->in, 0, true, &pair[0], err);
     if (rc != 0) {
         return rc;
     }
@@ -158,7 +86,8 @@ static int find_pair(const rag_adapter *a, size_t layer, const place *p,
                                    rag_gguf_name(a->g), name)
                    : 0;
     }
-    return tensor(a, name, (size_t)pair[0]->rows, p->out, false, &pair[1], err);
+    return rag_gguf_matrix(a->g, name, (size_t)pair[0]->rows, p->out, false,
+                           &pair[1], err);
 }
 
 /* Walks all matrices: without numbers it checks and counts, with them it
@@ -184,8 +113,8 @@ static int walk(rag_adapter *a, const rag_bert *m, double alpha, float *numbers,
         na = rank * at->into->in;
         if (numbers) {
             float *fa = numbers + *n, *fb = fa + na;
-            if ((rc = read_tensor(a, pair[0], fa, err)) != 0 ||
-                (rc = read_tensor(a, pair[1], fb, err)) != 0) {
+            if ((rc = rag_gguf_matrix_read(a->g, pair[0], fa, err)) != 0 ||
+                (rc = rag_gguf_matrix_read(a->g, pair[1], fb, err)) != 0) {
                 return rc;
             }
             at->into->add[at->part] = (rag_lowrank){
@@ -207,17 +136,19 @@ static int read_heads(rag_adapter *a, const rag_bert *m, rag_error *err) {
     if (!a->heads) {
         return oom(a, err);
     }
-    if ((rc = tensor(a, "reader.span.weight", h, 2, false, &span, err)) != 0 ||
-        (rc = tensor(a, "reader.span.bias", 2, 1, false, &span_bias, err)) !=
-            0 ||
-        (rc = tensor(a, "reader.answer.weight", h, 1, false, &answer, err)) !=
-            0 ||
-        (rc = tensor(a, "reader.answer.bias", 1, 1, false, &answer_bias,
-                     err)) != 0 ||
-        (rc = read_tensor(a, span, a->heads, err)) != 0 ||
-        (rc = read_tensor(a, answer, a->heads + 2 * h, err)) != 0 ||
-        (rc = read_tensor(a, span_bias, bias, err)) != 0 ||
-        (rc = read_tensor(a, answer_bias, &a->answer_bias, err)) != 0) {
+    if ((rc = rag_gguf_matrix(a->g, "reader.span.weight", h, 2, false, &span,
+                              err)) != 0 ||
+        (rc = rag_gguf_matrix(a->g, "reader.span.bias", 2, 1, false, &span_bias,
+                              err)) != 0 ||
+        (rc = rag_gguf_matrix(a->g, "reader.answer.weight", h, 1, false,
+                              &answer, err)) != 0 ||
+        (rc = rag_gguf_matrix(a->g, "reader.answer.bias", 1, 1, false,
+                              &answer_bias, err)) != 0 ||
+        (rc = rag_gguf_matrix_read(a->g, span, a->heads, err)) != 0 ||
+        (rc = rag_gguf_matrix_read(a->g, answer, a->heads + 2 * h, err)) != 0 ||
+        (rc = rag_gguf_matrix_read(a->g, span_bias, bias, err)) != 0 ||
+        (rc = rag_gguf_matrix_read(a->g, answer_bias, &a->answer_bias, err)) !=
+            0) {
         return rc;
     }
     a->start_bias = bias[0];
@@ -256,9 +187,10 @@ static int open_all(rag_adapter *a, rag_bert *m, rag_error *err) {
     size_t n, tensors;
     double alpha;
     int rc;
-    if ((rc = expect(a, "general.type", "adapter", err)) != 0 ||
-        (rc = expect(a, "general.architecture", "bert", err)) != 0 ||
-        (rc = expect(a, "adapter.type", "lora", err)) != 0 ||
+    if ((rc = rag_gguf_expect(a->g, "general.type", "adapter", err)) != 0 ||
+        (rc = rag_gguf_expect(a->g, "general.architecture", "bert", err)) !=
+            0 ||
+        (rc = rag_gguf_expect(a->g, "adapter.type", "lora", err)) != 0 ||
         (rc = read_number(a, "adapter.lora.alpha", 0, RAG_LORA_ALPHA_MAX,
                           &alpha, err)) != 0 ||
         (rc = read_settings(a, m, err)) != 0 ||

@@ -17,7 +17,6 @@
 
 #include "embed/bert.h"
 
-#define RAG_LORA_RANK_MAX 256u
 #define RAG_LORA_ALPHA_MAX 4096.0
 #define RAG_READER_PREFIX_MAX 4096u /* bytes of a prefix */
 

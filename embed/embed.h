@@ -119,6 +119,39 @@ int rag_encoder_rank(rag_encoder *e, const rag_text *query,
                      const rag_text *passages, size_t n, float *scores,
                      rag_error *err);
 
+/* --- a query map: questions' vectors moved to where their passages are --- */
+
+/*
+ * A small encoder puts a question nearer to text in its own language and of
+ * its own form than to what answers it. The map is a linear step of low rank
+ * that was trained, over passages' vectors that stay as they are, to undo
+ * that: q' = unit(q + up (down q) + bias). It costs nothing to speak of, and
+ * an index need not be made anew. Trained for one encoder (embed/query/).
+ *
+ * The file is a GGUF whose general.type is "query-map", with ragd.encoder
+ * (the fingerprint of its encoder) and the F32 or F16 tensors down.weight
+ * (rank rows of dim numbers), up.weight (dim rows of rank) and bias (dim).
+ *
+ * Immutable once open: safe to use from many threads.
+ */
+typedef struct rag_query_map rag_query_map;
+
+typedef struct rag_query_map_info {
+    const char *name; /* general.name; until close */
+    int rank;
+    char fingerprint[65]; /* hex digest of the file */
+} rag_query_map_info;
+
+/* Opens path for vectors of e. RAG_E_CORRUPT for a damaged file,
+ * RAG_E_UNSUPPORTED for another kind of file or one made for another
+ * encoder. Needs nothing of e after it returns. */
+int rag_query_map_open(const char *path, const rag_encoder *e,
+                       rag_query_map **out, rag_error *err);
+void rag_query_map_close(rag_query_map *m);
+void rag_query_map_describe(const rag_query_map *m, rag_query_map_info *out);
+/* Moves the vector of a question: dim numbers, changed in place. */
+void rag_query_map_apply(const rag_query_map *m, float *vector);
+
 /* --- the reader: does a passage answer a question, and where --- */
 
 /*

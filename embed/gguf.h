@@ -24,6 +24,7 @@
 #define RAG_GGUF_ITEMS_MAX (16u << 20) /* items of one array */
 #define RAG_GGUF_DIMS_MAX 4u /* dimensions of a tensor */
 #define RAG_GGUF_ALIGNMENT_MAX (1u << 20) /* bytes */
+#define RAG_LORA_RANK_MAX 256u /* rows of a matrix of low rank */
 
 typedef enum rag_gguf_kind {
     RAG_GGUF_U8 = 0,
@@ -122,6 +123,22 @@ bool rag_gguf_next_string(const rag_gguf_value *v, size_t *at, const char **s,
 
 /* One row as float32: dims[0] numbers. row < t->rows. */
 void rag_gguf_row(const rag_gguf_tensor *t, uint64_t row, float *out);
+
+/*
+ * For small files of numbers beside a model (adapters, query maps).
+ *
+ * The key's text must be `want`, else RAG_E_UNSUPPORTED.
+ */
+int rag_gguf_expect(const rag_gguf *g, const char *key, const char *want,
+                    rag_error *err);
+/* The tensor of F32 or F16, checked for shape (rows 0: any up to
+ * RAG_LORA_RANK_MAX); NULL when it is missing, an error unless optional. */
+int rag_gguf_matrix(const rag_gguf *g, const char *name, size_t columns,
+                    size_t rows, bool optional, const rag_gguf_tensor **out,
+                    rag_error *err);
+/* All its numbers, row after row; RAG_E_CORRUPT for one that is none. */
+int rag_gguf_matrix_read(const rag_gguf *g, const rag_gguf_tensor *t,
+                         float *out, rag_error *err);
 
 /* Name of a tensor type for messages ("Q4_0"), "?" when unknown. */
 const char *rag_gguf_type_name(rag_gguf_type t);

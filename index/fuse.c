@@ -148,6 +148,16 @@ static void rank(rag_ranked *d, size_t n, bool vector) {
     }
 }
 
+/* The weighted sum. A text in another language shares no words with the
+ * question whatever it says: that is no news about it, so its lexical score
+ * is at least what its cosine makes likely (the regression of one z-score on
+ * the other, of slope `known`). */
+static double weigh(double w, double vector, double lexical, double known) {
+    if (known > 0 && lexical < known * vector)
+        lexical = known * vector;
+    return w * vector + (1 - w) * lexical;
+}
+
 int rag_fuse(rag_candidate *c, size_t n, bool lexical, bool vector,
              double weight, const rag_query_signals *signals,
              const rag_tuning *t, rag_fusion *out, rag_error *err) {
@@ -170,6 +180,7 @@ int rag_fuse(rag_candidate *c, size_t n, bool lexical, bool vector,
         d[docs].doc = c[i].doc;
         d[docs].first = i;
         d[docs].n = j - i;
+        d[docs].foreign = c[i].foreign;
         d[docs].lexical = combine(c + i, j - i, false, t->second);
         d[docs++].vector = combine(c + i, j - i, true, t->second);
         i = j;
@@ -188,11 +199,13 @@ int rag_fuse(rag_candidate *c, size_t n, bool lexical, bool vector,
         w = weight >= 0 ? clamp(weight, 0, 1)
                         : adapt(d, docs, n ? fine / (double)n : 0, signals, t);
     for (size_t i = 0; i < docs; i++) {
-        d[i].score = w * d[i].vector_z + (1 - w) * d[i].lexical_z;
+        double known = d[i].foreign && vector ? t->foreign : 0;
+
+        d[i].score = weigh(w, d[i].vector_z, d[i].lexical_z, known);
         for (size_t j = d[i].first; j < d[i].first + d[i].n; j++)
-            c[j].fused =
-                w * (vector ? z(c[j].has_vector ? c[j].vector : NAN, vs) : 0) +
-                (1 - w) * z(c[j].lexical, ls);
+            c[j].fused = weigh(
+                w, vector ? z(c[j].has_vector ? c[j].vector : NAN, vs) : 0,
+                z(c[j].lexical, ls), known);
         qsort(c + d[i].first, d[i].n, sizeof(*c), by_fused);
     }
     rank(d, docs, false);
@@ -205,25 +218,45 @@ int rag_fuse(rag_candidate *c, size_t n, bool lexical, bool vector,
     return 0;
 }
 
-void rag_fuse_feedback(const rag_candidate *c, rag_fusion *f, double share) {
-    double sum = 0, square = 0, mean, sd;
+/* Mean and spread of the likenesses of documents of one kind. */
+static spread likeness_of(const rag_candidate *c, const rag_fusion *f,
+                          bool foreign) {
+    double sum = 0, square = 0;
+    size_t n = 0;
+    spread s = {0, 0};
 
-    if (f->n < 3)
-        return;
     for (size_t i = 1; i < f->n; i++) {
         double v = c[f->docs[i].first].likeness;
 
+        if (f->docs[i].foreign != foreign)
+            continue;
         sum += v;
         square += v * v;
+        n++;
     }
-    mean = sum / (double)(f->n - 1);
-    square = square / (double)(f->n - 1) - mean * mean;
-    if (square < 1e-12)
+    if (n == 0)
+        return s;
+    s.mean = sum / (double)n;
+    square = square / (double)n - s.mean * s.mean;
+    s.sd = square < 1e-12 ? 0 : sqrt(square);
+    return s;
+}
+
+void rag_fuse_feedback(const rag_candidate *c, rag_fusion *f, double share) {
+    spread of[2];
+
+    if (f->n < 3)
         return;
-    sd = sqrt(square);
+    /* Texts of one language are alike: each is compared with its own kind. */
+    for (int i = 0; i < 2; i++)
+        of[i] = likeness_of(c, f, i == 1);
     /* The best is like itself most of all, so it keeps its place. */
-    for (size_t i = 1; i < f->n; i++)
-        f->docs[i].score += share * (c[f->docs[i].first].likeness - mean) / sd;
-    f->docs[0].score += share * (1 - mean) / sd;
+    for (size_t i = 0; i < f->n; i++) {
+        spread s = of[f->docs[i].foreign];
+        double v = i == 0 ? 1 : c[f->docs[i].first].likeness;
+
+        if (s.sd > 0)
+            f->docs[i].score += share * (v - s.mean) / s.sd;
+    }
     qsort(f->docs, f->n, sizeof(*f->docs), by_final);
 }

@@ -102,6 +102,8 @@ typedef struct rag_tuning {
     double typo; /* weight of a corrected word */
     double feedback; /* share of likeness to the best document */
     double sentence; /* share of the best sentence in the cosine */
+    double foreign; /* where a document's language is not the question's: what
+                     * its cosine counts for words it cannot share */
     double extra; /* share of what the best line of extra text is nearer */
 } rag_tuning;
 
@@ -421,6 +423,7 @@ typedef struct rag_candidate { /* a chunk that one side or both found */
     uint8_t segment;
     bool has_vector;
     bool fine; /* has vectors of questions or parts, too */
+    bool foreign; /* in another language than the question */
     int question; /* FAQ: question of the best vector, -1 none */
     double lexical, vector;
     double plain; /* vector, but for extra text */
@@ -432,6 +435,7 @@ typedef struct rag_candidate { /* a chunk that one side or both found */
 typedef struct rag_ranked { /* a document and its candidates */
     uint32_t doc;
     size_t first, n; /* in the candidates, best first */
+    bool foreign;
     double lexical, vector, lexical_z, vector_z, score;
     int lexical_rank, vector_rank;
 } rag_ranked;

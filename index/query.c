@@ -43,6 +43,7 @@ const rag_tuning rag_tuning_default = {
     .extra = 0.3,
     .feedback = 0.25,
     .typo = 0.6,
+    .foreign = 0.6,
 };
 
 typedef struct span {

@@ -16,6 +16,7 @@
 #include "index/spell.h"
 
 #include "base/clock.h"
+#include "base/unicode.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -500,6 +501,22 @@ static int lexical_side(rag_search *s, rag_error *err) {
     return rc;
 }
 
+/* Which candidates are in another language than the question; where one of
+ * the two is not known, none is. */
+static void note_languages(rag_search *s) {
+    static const char *const known[] = {"ko", "en"};
+    const char *own = rag_unicode_lang(s->query->text, s->query->len);
+    uint32_t other;
+
+    for (size_t k = 0; k < 2; k++) {
+        if (*own == 0 || strcmp(own, known[k]) == 0 ||
+            !rag_interned_find(rag_index_strings(s->ix), known[k], &other))
+            continue;
+        for (size_t i = 0; i < s->n; i++)
+            s->c[i].foreign = s->g->docs[s->c[i].doc].lang == other;
+    }
+}
+
 static void read_signals(rag_search *s, rag_query_signals *q) {
     double n = (double)s->g->live_chunks, top = log(1 + (n + 0.5) / 0.5);
     double idf = 0, possible = 0, weight = 0, codes = 0, quoted = 0,
@@ -704,6 +721,7 @@ static int run(rag_search *s, rag_index_result *out, rag_error *err) {
     t2 = rag_clock_ms();
     if (rc == 0 && vector)
         rc = rag_search_cosines(s, err);
+    note_languages(s);
     read_signals(s, &signals);
     if (rc == 0)
         rc = rag_fuse(s->c, s->n, s->best_bm25 > 0, vector,

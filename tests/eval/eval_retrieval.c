@@ -3,7 +3,7 @@
  *
  *   eval_retrieval [--encoder FILE] [--work DIR] [--set NAME=VALUE]
  *                  [--grid NAME=V1,V2,...] [--weight W] [--modes]
- *                  [--dump FILE] [--sentences] [--parts] SET...
+ *                  [--dump FILE] [--sentences] [--parts] [--map FILE] SET...
  *
  * SET is a folder with docs.jsonl and queries.jsonl. Documents go through the
  * real reader, chunker, encoder and store; each question through the real
@@ -245,6 +245,8 @@ static size_t add_sentences(texts *x, const rag_sentences *sentences,
 }
 
 static bool with_sentences;
+static const char *map_path; /* NULL: questions' vectors as they are */
+static rag_query_map *map;
 
 static void store_documents(loader *l, const char *dir) {
     rag_encoder_info info;
@@ -362,8 +364,16 @@ static void load_questions(set *s, const char *path, cache *c) {
     }
     rag_buf_free(&file);
     cache_fill(c, RAG_TEXT_QUERY, t.t, t.n);
-    for (size_t i = 0; i < s->n; i++)
-        s->q[i].v = vector_of(c, RAG_TEXT_QUERY, s->q[i].text, s->q[i].len);
+    for (size_t i = 0; i < s->n; i++) {
+        const float *v =
+            vector_of(c, RAG_TEXT_QUERY, s->q[i].text, s->q[i].len);
+        float *moved = need(malloc((size_t)c->dim * sizeof(*moved)));
+
+        memcpy(moved, v, (size_t)c->dim * sizeof(*moved));
+        if (map)
+            rag_query_map_apply(map, moved);
+        s->q[i].v = moved;
+    }
     free(t.t);
 }
 
@@ -465,13 +475,35 @@ static const struct {
     const char *name;
     size_t at;
 } fields[] = {
-    FIELD(k1),        FIELD(b),         FIELD(column[0]),  FIELD(column[1]),
-    FIELD(column[2]), FIELD(column[3]), FIELD(w_word),     FIELD(w_stop),
-    FIELD(w_stem),    FIELD(w_bigram),  FIELD(w_cross),    FIELD(w_number),
-    FIELD(w_code),    FIELD(w_part),    FIELD(ubiquitous), FIELD(vector_weight),
-    FIELD(w_min),     FIELD(w_max),     FIELD(a_code),     FIELD(a_quote),
-    FIELD(a_rare),    FIELD(a_margin),  FIELD(a_cover),    FIELD(second),
-    FIELD(typo),      FIELD(feedback),  FIELD(sentence),   FIELD(vector_coarse),
+    FIELD(k1),
+    FIELD(b),
+    FIELD(column[0]),
+    FIELD(column[1]),
+    FIELD(column[2]),
+    FIELD(column[3]),
+    FIELD(w_word),
+    FIELD(w_stop),
+    FIELD(w_stem),
+    FIELD(w_bigram),
+    FIELD(w_cross),
+    FIELD(w_number),
+    FIELD(w_code),
+    FIELD(w_part),
+    FIELD(ubiquitous),
+    FIELD(vector_weight),
+    FIELD(w_min),
+    FIELD(w_max),
+    FIELD(a_code),
+    FIELD(a_quote),
+    FIELD(a_rare),
+    FIELD(a_margin),
+    FIELD(a_cover),
+    FIELD(second),
+    FIELD(foreign),
+    FIELD(typo),
+    FIELD(feedback),
+    FIELD(sentence),
+    FIELD(vector_coarse),
 };
 
 static void set_field(rag_tuning *t, const char *assignment) {
@@ -549,6 +581,8 @@ static void parse(int argc, char **argv, arguments *a) {
             a->grid = argv[++i];
         else if (strcmp(argv[i], "--dump") == 0)
             a->dump = argv[++i];
+        else if (strcmp(argv[i], "--map") == 0)
+            map_path = argv[++i];
         else if (strcmp(argv[i], "--weight") == 0)
             a->weight = strtod(argv[++i], NULL);
         else if (strcmp(argv[i], "--set") == 0)
@@ -560,7 +594,7 @@ static void parse(int argc, char **argv, arguments *a) {
     if (i >= argc || argv[i][0] == '-') {
         fputs("usage: eval_retrieval [--encoder FILE] [--work DIR] "
               "[--set NAME=VALUE] [--grid NAME=V1,V2] [--weight W] [--modes] "
-              "[--dump FILE] [--sentences] [--parts] SET...\n",
+              "[--dump FILE] [--sentences] [--parts] [--map FILE] SET...\n",
               stderr);
         exit(64);
     }
@@ -689,6 +723,8 @@ int main(int argc, char **argv) {
     }
     if (rag_encoder_open(a.encoder, NULL, &e, &err) != 0)
         die(&err, a.encoder);
+    if (map_path && rag_query_map_open(map_path, e, &map, &err) != 0)
+        die(&err, map_path);
     if (rag_sentences_open(&sentences, &err) != 0)
         die(&err, "sentences");
     cache_open(&c, e, a.work);
