@@ -179,6 +179,31 @@ bool rag_asks_number(const char *question) {
     return false;
 }
 
+/* How often one of the words stands in s. */
+static unsigned count_words(const char *s, const char *const *words, size_t n) {
+    unsigned found = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(words[i]);
+        bool latin = (unsigned char)words[i][0] < 0x80;
+        for (const char *p = strstr(s, words[i]); p;
+             p = strstr(p + len, words[i]))
+            found += !latin || ((p == s || p[-1] == ' ') &&
+                                strchr(" ,.?'", p[len]) != NULL);
+    }
+    return found;
+}
+
+bool rag_asks_twice(const char *question) {
+    static const char *const KO[] = {"며칠", "얼마", "언제", "어디",
+                                     "누구", "누가", "몇",   "어떤",
+                                     "뭐",   "무엇", "무슨", "어떻게"};
+    static const char *const EN[] = {"what", "when",  "where", "who",
+                                     "how",  "which", "why"};
+    return count_words(question, KO, sizeof KO / sizeof *KO) > 1 ||
+           (strstr(question, " and ") &&
+            count_words(question, EN, sizeof EN / sizeof *EN) > 1);
+}
+
 /* ---- sentences ----------------------------------------------------------- */
 
 typedef struct sentence {
@@ -190,6 +215,7 @@ typedef struct sentence {
     bool other_code;
     bool announces; /* a heading or a table's first row */
     double value, cosine; /* by evidence_rank.c */
+    size_t span_start, span_end; /* by evidence_read.c */
 } sentence;
 
 typedef struct passage_view {
@@ -471,8 +497,11 @@ static int choose(const query *q, const rag_passage *passages,
         }
         if (have_already(out, passages, v->p, &w))
             continue;
-        if (!out->n)
+        if (!out->n) {
             out->named = v->s[w.focus].codes || v->codes;
+            out->answer_start = v->s[w.focus].span_start;
+            out->answer_end = v->s[w.focus].span_end;
+        }
         out->items[out->n++] = (rag_evidence_item){
             .passage = v->index,
             .start = v->p->start + w.start,
@@ -534,7 +563,6 @@ static bool unknown_code(const query *q, const passage_view *views, size_t n) {
     return found != all;
 }
 
-/* Gives every sentence its value; suspect ones are not read by anyone. */
 /* A heading, or the first row of a table: it announces and does not say. */
 static bool announces(const passage_view *v, size_t i) {
     const char *t = v->p->text + v->s[i].start;
@@ -543,6 +571,20 @@ static bool announces(const passage_view *v, size_t i) {
            (*t == '|' && next[0] == '|' && strspn(next, "|-: ") > 3);
 }
 
+/* What a heading is worth is what stands below it: that is what answers. */
+static void pass_on(const passage_view *v) {
+    for (size_t i = 0; i + 1 < v->n; i++)
+        if (!v->s[i].suspect && !v->s[i + 1].suspect &&
+            v->p->text[v->s[i].start] == '#' &&
+            v->s[i].value > v->s[i + 1].value) {
+            v->s[i + 1].value = v->s[i].value;
+            v->s[i + 1].cosine = fmax(v->s[i].cosine, v->s[i + 1].cosine);
+            v->s[i + 1].span_start = v->s[i + 1].span_end = 0;
+            v->s[i].value -= ANNOUNCE_VALUE;
+        }
+}
+
+/* Gives every sentence its value; suspect ones are not read by anyone. */
 static int value_all(const query *q, const passage_view *views, size_t n,
                      sentence *all, size_t total, const rag_passage *passages,
                      const rag_evidence_options *opt, rag_evidence *out,
@@ -574,8 +616,12 @@ static int value_all(const query *q, const passage_view *views, size_t n,
         if (!all[i].suspect) {
             all[i].value = r[k].value + (all[i].codes ? CODE_VALUE : 0) -
                            (all[i].announces ? ANNOUNCE_VALUE : 0);
-            all[i].cosine = r[k++].meaning;
+            all[i].cosine = r[k].meaning;
+            all[i].span_start = r[k].span_start;
+            all[i].span_end = r[k++].span_end;
         }
+    for (size_t i = 0; i < n && !rc; i++)
+        pass_on(&views[i]);
     free(r);
     return rc;
 }

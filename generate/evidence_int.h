@@ -12,6 +12,9 @@ typedef struct rag_ranked {
     double words; /* weighted overlap with the question's terms */
     double meaning; /* cosine, once read */
     double value; /* what it is worth in the end */
+    /* Bytes of the document that a reading model takes for the answer, at
+     * least half of them in this sentence; both 0: none. */
+    size_t span_start, span_end;
 } rag_ranked;
 
 /* Fills value of each; without similar it is words. */
@@ -20,8 +23,8 @@ int rag_evidence_rank(const rag_similarity *similar, rag_ranked *s, size_t n,
 
 /*
  * The same by what a reading model finds in the passages, which come best
- * first; s holds their sentences in order. Fills out's read, answers, span,
- * next, and of the best answer its place in the document. evidence_read.c.
+ * first; s holds their sentences in order. Fills out's read, answers, span and
+ * next, and where each sentence has an answer. evidence_read.c.
  */
 int rag_evidence_read(const rag_reading_lent *reading,
                       const rag_passage *passages, size_t npassages,

@@ -81,16 +81,16 @@ int rag_evidence_read(const rag_reading_lent *reading,
         size_t k = span_of(&s[i], &read[p]);
         bool any = k < read[p].n;
         double score = any ? read[p].span[k].score : NO_SPAN;
+        if (any) {
+            s[i].span_start = s[i].passage->start + read[p].span[k].start;
+            s[i].span_end = s[i].passage->start + read[p].span[k].end;
+        }
         s[i].value = (read[p].answers + score) / 2 + open;
         best[p] = fmax(best[p], s[i].value);
         if (s[i].value > top) {
             top = s[i].value;
             out->answers = read[p].answers;
             out->span = score;
-            out->answer_start =
-                any ? s[i].passage->start + read[p].span[k].start : 0;
-            out->answer_end =
-                any ? s[i].passage->start + read[p].span[k].end : 0;
         }
     }
     double second = -INFINITY;

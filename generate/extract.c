@@ -24,7 +24,8 @@
 #define EXTRACT_QUOTE_CHARS 600
 /* A second sentence is quoted when its value is this near to the best's. */
 #define EXTRACT_SECOND_GAP 0.7
-#define EXTRACT_SECOND_READ 1.0 /* by a reading model: log-odds */
+#define EXTRACT_SECOND_READ 2.0 /* by a reading model: log-odds */
+#define EXTRACT_SECOND_TWICE 6.0 /* the same, where two things are asked */
 
 typedef struct wish {
     const rag_ground_ctx *c;
@@ -94,6 +95,8 @@ static bool is_heading(const rag_facts *f) {
     size_t n = f->text.len, i = 0;
     if (n && s[0] == '#')
         return true;
+    if (n && strchr("-*", s[0])) /* an item: "- a payslip" */
+        return false;
     while (i < n && strchr("0123456789.)-* ", s[i]))
         i++;
     for (size_t k = 0; k < f->nnumbers; k++)
@@ -166,8 +169,16 @@ static void widen(const wish *w, size_t best, size_t *first, size_t *count) {
     }
 }
 
-static const char *lead_in(const char *lang, const rag_source *s) {
-    const char *own = rag_unicode_lang(s->text, s->end - s->start);
+/* Of a row its passage's: codes and figures are of no language. */
+static const char *language(const rag_ground_ctx *c, const rag_source *s) {
+    const rag_passage *p = &c->passages[c->ev->items[s->item].passage];
+    return s->text[0] == '|' ? rag_unicode_lang(p->text, p->len)
+                             : rag_unicode_lang(s->text, s->end - s->start);
+}
+
+static const char *lead_in(const rag_ground_ctx *c, const char *lang,
+                           const rag_source *s) {
+    const char *own = language(c, s);
     if (strcmp(lang, "ko") == 0 && strcmp(own, "en") == 0)
         return "영어 자료의 원문입니다: ";
     if (strcmp(lang, "en") == 0 && strcmp(own, "ko") == 0)
@@ -198,8 +209,9 @@ static int add_quote(const rag_ground_ctx *c, size_t first, size_t count,
                      rag_buf *text, rag_citing *to, rag_error *err) {
     const rag_source *b = &c->source[first + count - 1];
     unsigned number = 0, header = 0;
+    size_t before = to->n;
     int rc = rag_ground_cite(c, first, count, to, &number, &header, err);
-    if (!rc && header) {
+    if (!rc && header > before) { /* not said already */
         const rag_source *h = &c->header[b->header];
         rc = rag_prompt_plain(h->text, h->end - h->start, text, err);
         if (!rc)
@@ -210,23 +222,52 @@ static int add_quote(const rag_ground_ctx *c, size_t first, size_t count,
     return rc ? rc : rag_buf_printf(text, err, " [%u]", number);
 }
 
-/* second: a sentence of another item nearly as good, or c->n. */
+/* The bare span that was found in the sentences [first, first + count). */
+static int bare_span(const rag_ground_ctx *c, size_t first, size_t count,
+                     rag_grounding *out, rag_error *err) {
+    const rag_source *a = &c->source[first], *b = &c->source[first + count - 1];
+    const rag_evidence *ev = c->ev;
+    size_t start = ev->answer_start, end = ev->answer_end;
+    if (start < a->start) /* it began in a heading */
+        start = a->start;
+    if (end > b->end || end <= start)
+        return 0;
+    return rag_str_dup_n(a->text + (start - a->start), end - start,
+                         &out->shortest, err);
+}
+
+typedef enum below { ALONE, ANNOUNCED, BEGUN } below;
+
+/* What is quoted. */
+typedef struct choice {
+    size_t first, count; /* sentences */
+    bool placed; /* they hold what the reading model found */
+    below below; /* whether the answer is what stands below them */
+    size_t second; /* a sentence of another item nearly as good, or c->n */
+} choice;
+
 static int write_extract(const rag_ground_ctx *c, const char *lang,
-                         size_t first, size_t count, size_t second,
-                         rag_grounding *out, rag_error *err) {
+                         const choice *q, rag_grounding *out, rag_error *err) {
     rag_citing to = {0};
+    size_t items = 0;
     rag_buf text;
     rag_buf_init(&text, 0);
-    int rc = rag_buf_append_str(&text, lead_in(lang, &c->source[first]), err);
+    int rc =
+        rag_buf_append_str(&text, lead_in(c, lang, &c->source[q->first]), err);
     if (!rc)
-        rc = add_quote(c, first, count, &text, &to, err);
-    if (!rc && second < c->n) {
+        rc = add_quote(c, q->first, q->count, &text, &to, err);
+    if (!rc && q->below != ALONE)
+        rc = rag_extract_list(c, q->first + q->count - 1, q->below == ANNOUNCED,
+                              &text, &to, &items, err);
+    if (!rc && q->second < c->n && !items) {
         rc = rag_buf_append_char(&text, '\n', err);
         if (!rc)
-            rc = add_quote(c, second, 1, &text, &to, err);
+            rc = add_quote(c, q->second, 1, &text, &to, err);
     }
     if (!rc)
         rc = rag_buf_steal(&text, &out->answer, NULL, err);
+    if (!rc && q->placed && !items)
+        rc = bare_span(c, q->first, q->count, out, err);
     rag_buf_free(&text);
     out->citations = to.list;
     out->ncitations = to.n;
@@ -270,6 +311,8 @@ static bool answer_place(const rag_ground_ctx *c, size_t *first,
         return false;
     size_t a = source_at(c, ev->answer_start);
     size_t b = source_at(c, ev->answer_end - 1);
+    while (a < b && b < c->n && is_heading(&c->source[a].facts))
+        a++;
     if (a >= c->n || b >= c->n || b > a + 1 || !short_enough(c, a, b - a + 1))
         return false;
     *first = a;
@@ -277,34 +320,81 @@ static bool answer_place(const rag_ground_ctx *c, size_t *first,
     return true;
 }
 
-/* The bare span that was found in the sentences [first, first + count). */
-static int bare_span(const rag_ground_ctx *c, size_t first, size_t count,
-                     rag_grounding *out, rag_error *err) {
-    const rag_source *a = &c->source[first], *b = &c->source[first + count - 1];
-    const rag_evidence *ev = c->ev;
-    size_t start = ev->answer_start, end = ev->answer_end;
-    if (start < a->start || end > b->end || end <= start)
-        return 0;
-    return rag_str_dup_n(a->text + (start - a->start), end - start,
-                         &out->shortest, err);
+/* Number i of the question stands in the sentences [first, first + count). */
+static bool holds_number(const rag_ground_ctx *c, size_t first, size_t count,
+                         size_t i) {
+    size_t at;
+    for (size_t k = first; k < first + count; k++)
+        if (rag_numbers_have(&c->source[k].facts, &c->question, i, 1, NULL,
+                             &at))
+            return true;
+    return false;
+}
+
+/* Several codes are asked about ("HB-1104 and HB-1104L") and the quote has
+ * one: the first sentence that has another; c->n when none does. */
+static size_t other_code(const rag_ground_ctx *c, size_t first, size_t count) {
+    const rag_facts *q = &c->question;
+    size_t had = 0, found = c->n;
+    for (size_t i = 0; i < q->nnumbers; i++) {
+        if (q->number[i].kind != RAG_NUMBER_CODE)
+            continue;
+        bool here = holds_number(c, first, count, i);
+        had += here;
+        for (size_t k = 0; k < c->n && found == c->n && !here; k++)
+            if (short_enough(c, k, 1) && holds_number(c, k, 1, i))
+                found = k;
+    }
+    return had ? found : c->n;
 }
 
 /* The best sentence of the item ranked second, when it is nearly as good and
  * in the same language; c->n otherwise. */
-static size_t second_of(const rag_ground_ctx *c, size_t first) {
+static size_t second_of(const rag_ground_ctx *c, size_t first, size_t count) {
     const rag_evidence *ev = c->ev;
-    double gap = ev->read ? EXTRACT_SECOND_READ : EXTRACT_SECOND_GAP;
+    size_t code = other_code(c, first, count);
+    if (code < c->n)
+        return code;
+    double gap = !ev->read                               ? EXTRACT_SECOND_GAP
+                 : rag_asks_twice(c->question.text.data) ? EXTRACT_SECOND_TWICE
+                                                         : EXTRACT_SECOND_READ;
     if (!ev->ranked || ev->n < 2 ||
         ev->items[1].value < ev->items[0].value - gap)
         return c->n;
     size_t i = focus_of(c, 1);
-    const rag_source *a = &c->source[first];
     if (i >= c->n ||
-        strcmp(rag_unicode_lang(a->text, a->end - a->start),
-               rag_unicode_lang(c->source[i].text,
-                                c->source[i].end - c->source[i].start)) != 0)
+        strcmp(language(c, &c->source[first]), language(c, &c->source[i])) != 0)
         return c->n;
     return i;
+}
+
+/* A header row alone says nothing. */
+static bool heads_table(const rag_ground_ctx *c, const rag_source *s) {
+    const rag_passage *p = &c->passages[c->ev->items[s->item].passage];
+    size_t at = s->end - p->start, dashes = 0;
+    if (s->text[0] != '|')
+        return false;
+    while (at < p->len && strchr("\r\n|-: ", p->text[at]))
+        dashes += p->text[at++] == '-';
+    return dashes > 2;
+}
+
+/*
+ * Whether what stands below the sentences [first, first + count) is the
+ * answer: they announce it, or are the first item under a heading that was
+ * found to answer. placed: the answer itself is in them.
+ */
+static below goes_on_below(const wish *w, size_t first, size_t count,
+                           bool placed) {
+    const rag_ground_ctx *c = w->c;
+    const rag_source *s = &c->source[first + count - 1];
+    size_t len = s->end - s->start;
+    if (rag_extract_announces(s->text, len) || heads_table(c, s))
+        return placed && w->number ? ALONE : ANNOUNCED;
+    bool begun = rag_extract_item(s->text, len) && count == 1 && first > 0 &&
+                 s[-1].item == s->item && s[-1].text[0] == '#' &&
+                 (!placed || c->ev->answer_start < s->start);
+    return begun ? BEGUN : ALONE;
 }
 
 int rag_ground_extract(const char *question, const char *lang,
@@ -340,19 +430,19 @@ int rag_ground_extract(const char *question, const char *lang,
     if (focus < c.n)
         best = focus;
     if (best < c.n)
-        foreign = lead_in(lang, &c.source[best])[0] != '\0';
+        foreign = lead_in(&c, lang, &c.source[best])[0] != '\0';
     /* Another language shares no words, and meaning needs none: retrieval has
      * judged it then. */
     if (best < c.n &&
         (foreign || focus < c.n || best_cover >= EXTRACT_COVERAGE_MIN)) {
-        size_t first, count;
-        bool placed = answer_place(&c, &first, &count);
-        if (!placed)
-            widen(w, best, &first, &count);
-        rc = write_extract(&c, lang, first, count,
-                           focus < c.n ? second_of(&c, first) : c.n, out, err);
-        if (!rc && placed)
-            rc = bare_span(&c, first, count, out, err);
+        choice q = {.second = c.n};
+        q.placed = answer_place(&c, &q.first, &q.count);
+        if (!q.placed)
+            widen(w, best, &q.first, &q.count);
+        q.below = goes_on_below(w, q.first, q.count, q.placed);
+        if (focus < c.n)
+            q.second = second_of(&c, q.first, q.count);
+        rc = write_extract(&c, lang, &q, out, err);
     }
 out:
     free(w);

@@ -94,6 +94,9 @@ extern const char rag_gate_default_json[], rag_gate_read_json[];
 /* A number, date, amount or the like is asked for (folded question). */
 bool rag_asks_number(const char *question);
 
+/* Two things are asked at once: "how many days, and how much?" (folded). */
+bool rag_asks_twice(const char *question);
+
 /* Cell k of a row, the bytes between its bars; 0 is what stands before the
  * first. False when the row has not so many. */
 bool rag_table_cell(const char *row, size_t n, size_t k, size_t *start,

@@ -624,8 +624,9 @@ out:
 
 /* ---- citations ---- */
 
-static int cite_span(size_t item, const char *text, size_t start, size_t end,
-                     rag_citing *to, unsigned *number, rag_error *err) {
+int rag_ground_cite_bytes(size_t item, const char *text, size_t start,
+                          size_t end, rag_citing *to, unsigned *number,
+                          rag_error *err) {
     for (size_t i = 0; i < to->n; i++)
         if (to->list[i].item == item && to->list[i].start == start &&
             to->list[i].end == end) {
@@ -659,11 +660,13 @@ int rag_ground_cite(const rag_ground_ctx *c, size_t first, size_t count,
                     rag_error *err) {
     const rag_source *a = &c->source[first], *b = &c->source[first + count - 1];
     *header = 0;
-    int rc = cite_span(a->item, a->text, a->start, b->end, to, number, err);
+    int rc = rag_ground_cite_bytes(a->item, a->text, a->start, b->end, to,
+                                   number, err);
     if (rc || b->header >= c->nheaders)
         return rc;
     const rag_source *h = &c->header[b->header];
     if (h->start >= a->start && h->end <= b->end)
         return 0;
-    return cite_span(h->item, h->text, h->start, h->end, to, header, err);
+    return rag_ground_cite_bytes(h->item, h->text, h->start, h->end, to, header,
+                                 err);
 }

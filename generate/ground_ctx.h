@@ -56,6 +56,22 @@ int rag_ground_cite(const rag_ground_ctx *c, size_t first, size_t count,
                     rag_citing *to, unsigned *number, unsigned *header,
                     rag_error *err);
 
+/* The same of any bytes of an item's document. */
+int rag_ground_cite_bytes(size_t item, const char *text, size_t start,
+                          size_t end, rag_citing *to, unsigned *number,
+                          rag_error *err);
+
+/* extract_list.c: whether a line is an item of a list, and whether a sentence
+ * announces one ("다음 서류", "the following:"). */
+bool rag_extract_item(const char *s, size_t n);
+bool rag_extract_announces(const char *s, size_t n);
+/* Appends the list or table that begins on the line below source `after`, each
+ * of *items quoted; none when none does. announced: `after` speaks of it,
+ * rather than being its first item. */
+int rag_extract_list(const rag_ground_ctx *c, size_t after, bool announced,
+                     rag_buf *text, rag_citing *to, size_t *items,
+                     rag_error *err);
+
 /* False when another number of the same unit in the evidence is clearly
  * closer to the question than the one said; ground_focus.c. */
 bool rag_ground_focus(const rag_ground_ctx *c, const rag_facts *said,
