@@ -3,9 +3,9 @@
  *
  * ivf: about 3.2 sqrt(n) lists (the FAISS wiki, "Guidelines to choose an
  * index"), centroids by k-means over a sample, codes of one byte a dimension.
- * How many lists a search visits is measured: some vectors of the sample are
- * questions, their true neighbours are found while the vectors go by, and the
- * fewest lists that find enough of them are kept. One thread calls; FAISS
+ * How many lists a search visits is measured: some vectors of the sample, with
+ * noise, are questions, their true neighbours are found while the vectors go
+ * by, and the fewest lists that find enough of them are kept. One thread calls; FAISS
  * splits the work among OpenMP's.
  */
 #include "index/ann_int.h"
@@ -26,13 +26,19 @@
 #define LISTS_MIN 64
 #define LISTS_MAX 4096
 #define ASKED 128 /* questions that the number of lists is measured with */
-#define NEAREST 11 /* neighbours looked for: a question finds itself */
+#define NEAREST 10 /* neighbours looked for */
 #define DEPTH                                                                  \
     100 /* places they may be found in: candidates are scored again with       \
          * vectors that are not compressed, so only the lists must be right */
-/* Of them to be found. Questions of people lie further away than texts do:
- * with 0.98 here they had 0.96 at a million chunks, 0.95 being promised. */
-#define RECALL 0.98
+/*
+ * Questions of people lie further away from the texts than those from one
+ * another, by how much depends on the texts: with vectors of texts as
+ * questions, 0.98 here was 0.86 for people in one set and 0.996, at four times
+ * the work, in another. A vector and a random direction of the same length
+ * make a question as hard as a person's or a little harder (docs/INDEX.md), so
+ * that this is what people have, at least.
+ */
+#define RECALL 0.96
 #define TILE 1024 /* vectors that are compared at a time */
 
 typedef struct near {
@@ -104,19 +110,37 @@ static int begin_ivf(rag_ann *a, size_t n, const float *sample, size_t nsample,
     return rc == 0 ? 0 : rag_ann_fail(rc, "making lists", err);
 }
 
-/* Every so manyth vector of the sample is a question. */
+/* A random direction as long as the vector is added to it; the length of the
+ * sum does not matter, as only the order of its neighbours is looked at. */
+static void add_noise(float *v, size_t dim, uint64_t *seed) {
+    double sum = 0, scale;
+
+    for (size_t i = 0; i < dim; i++)
+        sum += (double)v[i] * v[i];
+    scale = sqrt(sum * 12 / (double)dim); /* 12: of a uniform number */
+    for (size_t i = 0; i < dim; i++) {
+        *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+        v[i] +=
+            (float)(scale * ((double)(*seed >> 11) / 9007199254740992.0 - 0.5));
+    }
+}
+
+/* Every so manyth vector of the sample, with noise, is a question. */
 static int choose_questions(rag_ann_builder *b, const float *sample, size_t n,
                             rag_error *err) {
     size_t dim = (size_t)b->ann->dim;
+    uint64_t seed = 1234;
 
     b->nasked = n < ASKED ? n : ASKED;
     b->asked = malloc((b->nasked + 1) * dim * sizeof(*b->asked));
     b->truth = malloc((b->nasked + 1) * NEAREST * sizeof(*b->truth));
     if (b->asked == NULL || b->truth == NULL)
         return rag_error_set(err, RAG_E_NOMEM, "out of memory");
-    for (size_t i = 0; i < b->nasked; i++)
+    for (size_t i = 0; i < b->nasked; i++) {
         memcpy(b->asked + i * dim, sample + i * n / b->nasked * dim,
                dim * sizeof(*b->asked));
+        add_noise(b->asked + i * dim, dim, &seed);
+    }
     for (size_t i = 0; i < b->nasked * NEAREST; i++)
         b->truth[i] = (near){-INFINITY, -1};
     return 0;
@@ -221,8 +245,7 @@ static int measure(const rag_ann_builder *b, size_t nprobe, double *recall,
 
         rc = rag_ann_search(&a, b->asked + i * (size_t)a.dim, DEPTH, NULL, a.n,
                             positions, scores, &found, err);
-        /* The best is the question itself, which any search finds. */
-        for (size_t j = 0; j + 1 < NEAREST && rc == 0; j++) {
+        for (size_t j = 0; j < NEAREST && rc == 0; j++) {
             all += truth[j].position >= 0;
             for (size_t k = 0; k < found; k++)
                 hits +=
