@@ -58,6 +58,9 @@ static const key KEYS[] = {
     {"data.dir", KEY_PATH, AT(data), NULL, 0, 0, FIXED},
     {"data.refresh_ms", KEY_INT, AT(refresh_ms), "500", 20, 60000, FIXED},
 
+    {"index.kind", KEY_STR, AT(index_kind), "auto", 0, 8, FIXED},
+    {"index.memory_mb", KEY_INT, AT(index_memory), "0", 0, 1 << 20, FIXED},
+
     {"encoder.model", KEY_PATH, AT(encoder), NULL, 0, 0, FIXED},
     {"encoder.query_map", KEY_PATH, AT(query_map), NULL, 0, 0, FIXED},
     {"encoder.url", KEY_STR, AT(encoder_url), "", 0, 0, FIXED},

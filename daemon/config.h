@@ -34,6 +34,9 @@ typedef struct rag_config {
     /* [data] */
     char *data; /* folder of the store */
     long refresh_ms; /* how often to look for new documents */
+    /* [index] */
+    char *index_kind; /* auto, flat, ivf or hnsw */
+    long index_memory; /* MiB, 0 any */
     /* [encoder] */
     char *encoder; /* GGUF */
     char *encoder_url; /* or an endpoint */

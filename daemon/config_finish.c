@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "index/index.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,12 +78,15 @@ static int need(bool ok, rag_error *err, const char *what) {
 
 static int check(const rag_config *c, rag_error *err) {
     rag_log_level level;
+    rag_index_kind kind;
     int rc = 0;
     if ((rc = need(!*c->listen || *c->token_file, err,
                    "server.listen needs server.token_file: a door on the "
                    "network is never open without a token")) ||
         (rc = need(!*c->listen || strrchr(c->listen, ':'), err,
                    "server.listen must be HOST:PORT")) ||
+        (rc = need(rag_index_kind_from(c->index_kind, &kind), err,
+                   "index.kind must be auto, flat, ivf or hnsw")) ||
         (rc = need(rag_log_level_from(c->log_level, &level), err,
                    "log.level must be error, warn, info or debug")) ||
         (rc = need(strcmp(c->log_format, "text") == 0 ||

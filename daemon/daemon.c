@@ -230,9 +230,13 @@ static int start_store(rag_daemon *d, rag_error *err) {
         .dir = d->config->data,
         .index = {.fingerprint = {.dim = d->encoder_info.dim,
                                   .encoder = d->encoder_info.fingerprint,
-                                  .model = d->encoder_info.name}},
+                                  .model = d->encoder_info.name},
+                  .memory = (size_t)d->config->index_memory << 20},
         .refresh_ms = d->config->refresh_ms};
-    int rc = rag_serving_open(&opt, &d->store, err);
+    int rc;
+
+    rag_index_kind_from(d->config->index_kind, &opt.index.kind);
+    rc = rag_serving_open(&opt, &d->store, err);
     return rc ? rc : rag_serving_watch(d->store, err);
 }
 

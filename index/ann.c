@@ -1,6 +1,6 @@
 /*
- * ann.c - one vector index: exact ("flat") or inverted lists of 8-bit codes
- * ("ivf"). Only index/ann*.c touch FAISS.
+ * ann.c - one vector index: exact ("flat"), inverted lists of codes of 8 or 4
+ * bits ("ivf", "ivf4") or a graph ("hnsw"). Only index/ann*.c touch FAISS.
  *
  * An index is immutable once built, so any number of threads may search it;
  * each sets its own OpenMP width to one, because a search is too short to be
@@ -10,7 +10,8 @@
  *
  * Of a filter that leaves few rows, exactly those rows are scored. One that
  * leaves a share p of them makes a list hold p times as many, so 1/p times as
- * many lists are visited and the search sees as many vectors as without it.
+ * many lists are visited and the search sees as many vectors as without it;
+ * a graph is searched as many times wider.
  */
 #include "index/ann_int.h"
 
@@ -26,6 +27,7 @@
 #include <string.h>
 
 #define PROBES_MIN 24 /* lists that cost next to nothing */
+#define DEAD_SHARE 0.66 /* of rows that live, for which a graph is made */
 #define EXACT_ROWS                                                             \
     2000 /* rows left by a filter up to which they are scored                  \
           * one by one */
@@ -44,6 +46,7 @@ void rag_ann_close(rag_ann *a) {
         faiss_Index_free(a->index);
     if (a->quantizer)
         faiss_Index_free(a->quantizer);
+    rag_ann_graph_free(a->graph);
     free(a);
 }
 
@@ -51,14 +54,44 @@ size_t rag_ann_count(const rag_ann *a) {
     return a ? a->n : 0;
 }
 
-size_t rag_ann_memory(const rag_ann *a) {
-    if (a == NULL)
-        return 0;
-    if (a->kind == RAG_ANN_FLAT)
-        return a->n * (size_t)a->dim * sizeof(float);
+static size_t bytes_of(rag_ann_kind kind, size_t n, int dim) {
+    size_t d = (size_t)dim;
+
+    if (kind == RAG_ANN_FLAT)
+        return n * d * sizeof(float);
+    if (kind == RAG_ANN_HNSW)
+        return rag_ann_graph_bytes(n, dim);
     /* code, id in its list, place in the direct map */
-    return a->n * ((size_t)a->dim + 8 + 8) +
-           a->nlist * (size_t)a->dim * sizeof(float);
+    return n * ((kind == RAG_ANN_IVF4 ? (d + 1) / 2 : d) + 8 + 8);
+}
+
+size_t rag_ann_memory(const rag_ann *a) {
+    return a ? bytes_of(a->kind, a->n, a->dim) +
+                   a->nlist * (size_t)a->dim * sizeof(float)
+             : 0;
+}
+
+rag_ann_kind rag_ann_choose(rag_index_kind wanted, size_t n, int dim,
+                            size_t flat_max, size_t memory) {
+    static const rag_ann_kind next[] = {[RAG_ANN_FLAT] = RAG_ANN_IVF,
+                                        [RAG_ANN_HNSW] = RAG_ANN_IVF,
+                                        [RAG_ANN_IVF] = RAG_ANN_IVF4};
+    rag_ann_kind kind = n <= flat_max ? RAG_ANN_FLAT : RAG_ANN_IVF;
+
+    if (n == 0)
+        return RAG_ANN_FLAT;
+    if (wanted != RAG_INDEX_AUTO)
+        kind = wanted == RAG_INDEX_FLAT  ? RAG_ANN_FLAT
+               : wanted == RAG_INDEX_IVF ? RAG_ANN_IVF
+                                         : RAG_ANN_HNSW;
+    while (memory > 0 && kind != RAG_ANN_IVF4 &&
+           bytes_of(kind, n, dim) > memory)
+        kind = next[kind];
+    return kind;
+}
+
+rag_ann_kind rag_ann_kind_of(const rag_ann *a) {
+    return a ? a->kind : RAG_ANN_FLAT;
 }
 
 bool rag_ann_exact(const rag_ann *a) {
@@ -71,7 +104,9 @@ void rag_ann_probes(const rag_ann *a, size_t *visited, size_t *lists) {
 }
 
 const char *rag_ann_name(const rag_ann *a) {
-    return a && a->kind == RAG_ANN_IVF ? "ivf" : "flat";
+    static const char *const names[] = {"flat", "ivf", "ivf4", "hnsw"};
+
+    return names[rag_ann_kind_of(a)];
 }
 
 /* ---- scores of given rows -------------------------------------------------------- */
@@ -168,13 +203,13 @@ static int search_index(const rag_ann *a, const float *q, size_t k,
     FaissSearchParameters *plain = NULL;
     FaissSearchParametersIVF *ivf = NULL;
     FaissIDSelector *selector;
-    int rc = 0;
+    int rc = 0, failed = 0;
 
     if (live)
         rc = faiss_IDSelectorBitmap_new(&bitmap, (a->n + 7) / 8, live);
     /* FAISS's own classes: a bitmap is a selector. */
     selector = (FaissIDSelector *)(void *)bitmap;
-    if (rc == 0 && a->kind == RAG_ANN_IVF) {
+    if (rc == 0 && rag_ann_lists(a->kind)) {
         rc = faiss_SearchParametersIVF_new_with(&ivf, selector, nprobe, 0);
         if (rc == 0)
             rc = faiss_Index_search_with_params(a->index, 1, q, (idx_t)k,
@@ -182,7 +217,10 @@ static int search_index(const rag_ann *a, const float *q, size_t k,
                                                 scores, positions);
     } else if (rc == 0) {
         rc = faiss_SearchParameters_new(&plain, selector);
-        if (rc == 0)
+        if (rc == 0 && a->graph)
+            failed = rag_ann_graph_search(a, q, k, plain, nprobe, positions,
+                                          scores, err);
+        else if (rc == 0)
             rc = faiss_Index_search_with_params(a->index, 1, q, (idx_t)k, plain,
                                                 scores, positions);
     }
@@ -194,15 +232,17 @@ static int search_index(const rag_ann *a, const float *q, size_t k,
         faiss_SearchParameters_free(plain);
     if (bitmap)
         faiss_IDSelectorBitmap_free(bitmap);
-    return rc;
+    return rc ? rc : failed;
 }
 
-/* Searches with nprobe lists, then with all when there should be more. */
+/* Searches with nprobe lists (as wide), then with all when there should be
+ * more. */
 static int search_lists(const rag_ann *a, const float *q, size_t k,
                         const uint8_t *live, size_t live_count, size_t nprobe,
                         int64_t *positions, float *scores, size_t *found,
                         rag_error *err) {
     size_t there = live ? live_count : a->n, want = k < there ? k : there, n;
+    size_t most = a->graph ? a->n : a->nlist;
     int rc;
 
     for (;;) {
@@ -212,9 +252,9 @@ static int search_lists(const rag_ann *a, const float *q, size_t k,
         for (n = 0; n < k && positions[n] >= 0;)
             n++;
         *found = n;
-        if (n >= want || nprobe >= a->nlist)
+        if (n >= want || nprobe >= most || (a->graph && a->measuring))
             return 0;
-        nprobe = a->nlist;
+        nprobe = most;
     }
 }
 
@@ -222,7 +262,7 @@ int rag_ann_search(const rag_ann *a, const float *q, size_t k,
                    const uint8_t *live, size_t live_count, int64_t *positions,
                    float *scores, size_t *found, rag_error *err) {
     double share;
-    size_t nprobe;
+    size_t nprobe, most;
 
     *found = 0;
     if (a == NULL || a->n == 0 || k == 0 || (live && live_count == 0))
@@ -236,11 +276,14 @@ int rag_ann_search(const rag_ann *a, const float *q, size_t k,
     if (k > a->n)
         k = a->n;
     share = live ? (double)live_count / (double)a->n : 1;
-    nprobe = share * (double)a->nlist <= (double)a->nprobe
-                 ? a->nlist
+    most = a->graph ? a->n : a->nlist;
+    nprobe = share * (double)most <= (double)a->nprobe
+                 ? most
                  : (size_t)((double)a->nprobe / share);
+    if (a->graph && share > DEAD_SHARE)
+        nprobe = a->nprobe; /* which allows for it */
     if (!a->measuring && nprobe < PROBES_MIN)
-        nprobe = a->nlist < PROBES_MIN ? a->nlist : PROBES_MIN;
+        nprobe = most < PROBES_MIN ? most : PROBES_MIN;
     return search_lists(a, q, k, live, live_count, nprobe, positions, scores,
                         found, err);
 }
@@ -287,6 +330,14 @@ int rag_ann_save(const rag_ann *a, rag_write_fn fn, void *user,
     return rc == 0 ? 0 : rag_ann_fail(rc, "writing", err);
 }
 
+/* FAISS's own class of it; calls for another would read what is not there. */
+static bool is_of_kind(FaissIndex *index, rag_ann_kind kind) {
+    bool flat = faiss_IndexFlat_cast(index) != NULL;
+    bool lists = faiss_IndexIVF_cast(index) != NULL;
+
+    return flat == (kind == RAG_ANN_FLAT) && lists == rag_ann_lists(kind);
+}
+
 int rag_ann_load(const void *p, size_t n, int dim, rag_ann **out,
                  rag_error *err) {
     rag_ann *a = calloc(1, sizeof(*a));
@@ -305,8 +356,8 @@ int rag_ann_load(const void *p, size_t n, int dim, rag_ann **out,
         rc = rag_error_set(err, RAG_E_CORRUPT, "vector index: too short");
     if (rc == 0) {
         memcpy(&h, p, sizeof(h));
-        if (h.dim != (uint32_t)dim || h.kind > RAG_ANN_IVF ||
-            h.nprobe > h.nlist)
+        if (h.dim != (uint32_t)dim || h.kind > RAG_ANN_HNSW ||
+            h.nprobe > (h.kind == RAG_ANN_HNSW ? h.n : h.nlist))
             rc = rag_error_set(err, RAG_E_CORRUPT,
                                "vector index: wrong dimensions");
     }
@@ -321,8 +372,11 @@ int rag_ann_load(const void *p, size_t n, int dim, rag_ann **out,
             rc = rag_ann_fail(rc, "reading", err);
     }
     if (rc == 0 && (faiss_Index_d(a->index) != dim ||
-                    faiss_Index_ntotal(a->index) != (idx_t)h.n))
+                    faiss_Index_ntotal(a->index) != (idx_t)h.n ||
+                    !is_of_kind(a->index, (rag_ann_kind)h.kind)))
         rc = rag_error_set(err, RAG_E_CORRUPT, "vector index: wrong size");
+    if (rc == 0 && h.kind == RAG_ANN_HNSW)
+        rc = rag_ann_graph_new(a, err);
     if (f)
         fclose(f);
     if (rc != 0) {

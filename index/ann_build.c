@@ -1,9 +1,12 @@
 /*
  * ann_build.c - making a vector index a piece at a time.
  *
+ * hnsw: 32 neighbours a node (ann_graph.c).
+ *
  * ivf: about 3.2 sqrt(n) lists (the FAISS wiki, "Guidelines to choose an
  * index"), centroids by k-means over a sample, codes of one byte a dimension.
- * How many lists a search visits is measured: some vectors of the sample, with
+ *
+ * How many lists a search visits (how wide a graph's is) is measured: some vectors of the sample, with
  * noise, are questions, their true neighbours are found while the vectors go
  * by, and the fewest lists that find enough of them are kept. One thread calls; FAISS
  * splits the work among OpenMP's.
@@ -25,6 +28,9 @@
 #define KMEANS_ROUNDS 10
 #define LISTS_MIN 64
 #define LISTS_MAX 4096
+#define SAMPLE_GRAPH 10000 /* vectors that a graph's codes are fitted to */
+#define WIDTH_MIN 16
+#define WIDTH_MAX 4096 /* of a graph's searches */
 #define ASKED 128 /* questions that the number of lists is measured with */
 #define NEAREST 10 /* neighbours looked for */
 #define DEPTH                                                                  \
@@ -65,7 +71,9 @@ static size_t lists_for(size_t n) {
 }
 
 size_t rag_ann_sample_size(rag_ann_kind kind, size_t n) {
-    size_t want = kind == RAG_ANN_IVF ? lists_for(n) * SAMPLE_PER_LIST : 0;
+    size_t want = rag_ann_lists(kind)    ? lists_for(n) * SAMPLE_PER_LIST
+                  : kind == RAG_ANN_HNSW ? SAMPLE_GRAPH
+                                         : 0;
 
     return want < n ? want : n;
 }
@@ -103,8 +111,8 @@ static int begin_ivf(rag_ann *a, size_t n, const float *sample, size_t nsample,
     if (failed != 0)
         return failed;
     rc = faiss_IndexIVFScalarQuantizer_new_with_metric(
-        &a->index, a->quantizer, (size_t)a->dim, a->nlist, QT_8bit,
-        METRIC_INNER_PRODUCT, 0);
+        &a->index, a->quantizer, (size_t)a->dim, a->nlist,
+        a->kind == RAG_ANN_IVF4 ? QT_4bit : QT_8bit, METRIC_INNER_PRODUCT, 0);
     if (rc == 0)
         rc = faiss_Index_train(a->index, (idx_t)nsample, sample);
     return rc == 0 ? 0 : rag_ann_fail(rc, "making lists", err);
@@ -170,7 +178,8 @@ int rag_ann_begin(rag_ann_kind kind, int dim, size_t n, const float *sample,
         if (failed != 0)
             rc = rag_ann_fail(failed, "making an index", err);
     } else {
-        rc = begin_ivf(a, n, sample, nsample, err);
+        rc = kind == RAG_ANN_HNSW ? rag_ann_graph_begin(a, sample, nsample, err)
+                                  : begin_ivf(a, n, sample, nsample, err);
         if (rc == 0)
             rc = choose_questions(b, sample, nsample, err);
     }
@@ -258,14 +267,17 @@ static int measure(const rag_ann_builder *b, size_t nprobe, double *recall,
 
 static int calibrate(rag_ann_builder *b, rag_error *err) {
     rag_ann *a = b->ann;
-    size_t low = 0;
+    size_t low = 0, least = a->graph ? WIDTH_MIN : 8,
+           most = a->graph ? WIDTH_MAX : a->nlist;
     double recall = 0;
     int rc = 0;
 
-    a->nprobe = a->nlist < 8 ? a->nlist : 8;
-    for (;; a->nprobe = a->nprobe * 2 < a->nlist ? a->nprobe * 2 : a->nlist) {
+    if (most > a->n)
+        most = a->n;
+    a->nprobe = most < least ? most : least;
+    for (;; a->nprobe = a->nprobe * 2 < most ? a->nprobe * 2 : most) {
         rc = measure(b, a->nprobe, &recall, err);
-        if (rc != 0 || recall >= RECALL || a->nprobe == a->nlist)
+        if (rc != 0 || recall >= RECALL || a->nprobe == most)
             break;
         low = a->nprobe;
     }
@@ -279,6 +291,9 @@ static int calibrate(rag_ann_builder *b, rag_error *err) {
         else
             low = middle;
     }
+    if (a->graph) /* a third may be dead */
+        a->nprobe =
+            a->nprobe + a->nprobe / 2 < a->n ? a->nprobe + a->nprobe / 2 : a->n;
     return rc;
 }
 
@@ -287,12 +302,13 @@ int rag_ann_finish(rag_ann_builder *b, rag_ann **out, rag_error *err) {
     int rc = 0;
 
     *out = NULL;
-    if (a->kind == RAG_ANN_IVF) {
+    if (rag_ann_lists(a->kind)) {
         int failed = faiss_IndexIVF_make_direct_map(a->index, 1);
 
-        rc = failed ? rag_ann_fail(failed, "filling lists", err)
-                    : calibrate(b, err);
+        rc = failed ? rag_ann_fail(failed, "filling lists", err) : 0;
     }
+    if (rc == 0 && a->kind != RAG_ANN_FLAT)
+        rc = calibrate(b, err);
     if (rc == 0) {
         *out = a;
         b->ann = NULL;

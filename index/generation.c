@@ -567,7 +567,8 @@ static int build_vectors(rag_store *s, collector *c,
     b.parts = b.of + count[RAG_VECTOR_SENTENCE] <= limits->parts_max;
     if (b.parts)
         b.of += count[RAG_VECTOR_SENTENCE];
-    kind = b.of <= limits->flat_max ? RAG_ANN_FLAT : RAG_ANN_IVF;
+    kind = rag_ann_choose(limits->kind, b.of, m->dim, limits->flat_max,
+                          limits->memory);
     b.want = rag_ann_sample_size(kind, b.of);
     b.sample = malloc((b.want + 1) * dim * sizeof(*b.sample));
     b.batch = malloc(BATCH * dim * sizeof(*b.batch));

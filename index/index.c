@@ -424,6 +424,28 @@ static int find_postings(rag_index *ix, rag_generation *g, rag_error *err) {
     return 0;
 }
 
+bool rag_index_kind_from(const char *name, rag_index_kind *out) {
+    static const char *const names[] = {"auto", "flat", "ivf", "hnsw"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (rag_index_kind)i;
+            return true;
+        }
+    return false;
+}
+
+/* The snapshot's vectors are of the kind that is asked for now. */
+static bool is_wanted(const rag_index *ix, const rag_generation *g) {
+    const rag_index_limits *l = &ix->limits;
+    rag_ann_kind kind = rag_ann_kind_of(g->base->ann);
+
+    if (l->kind == RAG_INDEX_AUTO && l->memory == 0)
+        return kind == RAG_ANN_FLAT || kind == RAG_ANN_IVF;
+    return kind == rag_ann_choose(l->kind, g->base->nvecs, g->meta.dim,
+                                  l->flat_max, l->memory);
+}
+
 static int first_generation(rag_index *ix, rag_error *err) {
     builder b = {.ix = ix, .threads = ix->threads, .err = err};
     rag_store_meta m;
@@ -434,7 +456,12 @@ static int first_generation(rag_index *ix, rag_error *err) {
         rc = check_encoder(ix, &m, err);
     if (rc != 0)
         return rc;
-    if (rag_snapshot_load(ix->dir, &m, ix->strings, &g, err) == 0) {
+    if (rag_snapshot_load(ix->dir, &m, ix->strings, &g, err) == 0 &&
+        !is_wanted(ix, g)) {
+        rag_generation_release(g);
+        g = NULL;
+    }
+    if (g) {
         rc = find_postings(ix, g, err);
     } else {
         rag_error_clear(err);
@@ -497,6 +524,8 @@ int rag_index_open_limited(const char *dir, const rag_index_options *opt,
         ix->dim = opt->fingerprint.dim;
         ix->threads = opt->threads;
         ix->read_only = opt->read_only;
+        ix->limits.kind = opt->kind;
+        ix->limits.memory = opt->memory;
     }
     rc = rag_str_dup(dir, &ix->dir, err);
     ix->strings = rag_interned_new();

@@ -167,11 +167,24 @@ int rag_index_writer_extra_put(rag_index_writer *w, const rag_index_extra *x,
 
 typedef struct rag_index rag_index;
 
+typedef enum rag_index_kind { /* how vectors are searched */
+                              RAG_INDEX_AUTO, /* by size: what was measured to be best */
+                              RAG_INDEX_FLAT, /* each is compared */
+                              RAG_INDEX_IVF, /* lists of compressed vectors */
+                              RAG_INDEX_HNSW /* a graph over compressed vectors */
+} rag_index_kind;
+
+/* "auto", "flat", "ivf", "hnsw"; false for anything else. */
+bool rag_index_kind_from(const char *name, rag_index_kind *out);
+
 typedef struct rag_index_options {
     /* Expected fingerprint; encoder NULL: any (lexical use, status). */
     rag_index_fingerprint fingerprint;
     int threads; /* for building; 0: all */
     bool read_only; /* do not write snapshots */
+    rag_index_kind kind;
+    size_t memory; /* bytes that vectors of the base may take, 0 any: a kind
+                    * that takes less is used, down to codes of half a byte */
 } rag_index_options;
 
 /*
@@ -195,7 +208,7 @@ typedef struct rag_index_stats {
     uint64_t generation; /* of what is served; grows with every change */
     size_t documents, faqs, chunks, vectors, deleted;
     size_t memory_bytes; /* of the vector side */
-    char ann[32]; /* "flat", "hnsw", ... */
+    char ann[32]; /* "flat", "ivf", "ivf4", "hnsw" */
     char fingerprint[65]; /* encoder's */
     char model[128];
     int64_t changed_at; /* seconds since the epoch, last commit */

@@ -11,6 +11,7 @@
  *   posting*.c     the lexical index of a large base, in a file
  *   ann.c          one vector index                            (FAISS)
  *   ann_build.c    making one                                  (FAISS)
+ *   ann_graph.c    what only a graph needs                     (FAISS)
  *   generation.c   rows in memory, catching up, publishing
  *   filter.c       which rows a question may find
  *   snapshot.c     a generation's base in a file
@@ -64,6 +65,8 @@
 typedef struct rag_index_limits {
     size_t flat_max, postings_min, parts_max;
     double scrub_ms; /* RAG_INDEX_SCRUB_MS */
+    rag_index_kind kind; /* those of the options */
+    size_t memory;
 } rag_index_limits;
 
 extern const rag_index_limits rag_index_limits_default;
@@ -286,7 +289,23 @@ int rag_query_terms(const char *s, size_t n, const rag_tuning *t,
 
 typedef struct rag_ann rag_ann;
 
-typedef enum rag_ann_kind { RAG_ANN_FLAT, RAG_ANN_IVF } rag_ann_kind;
+typedef enum rag_ann_kind { /* numbers that snapshots hold */
+                            RAG_ANN_FLAT = 0,
+                            RAG_ANN_IVF =
+                                1, /* lists of codes of one byte a dimension */
+                            RAG_ANN_IVF4 = 2, /* ... of half a byte */
+                            RAG_ANN_HNSW =
+                                3 /* a graph over codes of one byte */
+} rag_ann_kind;
+
+/*
+ * The kind that n vectors get: of up to flat_max (with AUTO) a scan, of more
+ * lists, as measured in docs/INDEX.md; then the next smaller kind while they
+ * would take more than memory bytes (0: any amount), IVF4 at the least.
+ */
+rag_ann_kind rag_ann_choose(rag_index_kind wanted, size_t n, int dim,
+                            size_t flat_max, size_t memory);
+rag_ann_kind rag_ann_kind_of(const rag_ann *a); /* NULL: flat */
 
 /* Builds an index of n vectors (n * dim floats, borrowed; may be 0). */
 int rag_ann_build(rag_ann_kind kind, int dim, const float *v, size_t n,
@@ -312,8 +331,8 @@ size_t rag_ann_memory(const rag_ann *a);
 const char *rag_ann_name(const rag_ann *a);
 /* True when scores are those of the vectors as they were added. */
 bool rag_ann_exact(const rag_ann *a);
-/* Lists that a search without a filter visits, of how many; 0 of 0 when
- * exact. Set when the index was made: the fewest that find enough of the ten
+/* Lists that a search without a filter visits, of how many; hnsw: the width
+ * of a search, of 0; 0 of 0 when exact. Set when the index was made: the fewest that find enough of the ten
  * nearest neighbours of vectors of its own. */
 void rag_ann_probes(const rag_ann *a, size_t *visited, size_t *lists);
 /*

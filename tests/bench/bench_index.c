@@ -8,7 +8,8 @@
  * them, of samples/. They are mixed up to size: a chunk is sentences of two
  * documents, its vector the mean of their real embeddings and some noise.
  * Prints "index.CHUNKS.name value unit" a line: making, opening, memory, time
- * of both sides and of the whole (the questions' encoding apart), recall of
+ * of both sides and of the whole (the questions' encoding apart; ".long": of
+ * questions of 20 to 40 words, put together from several), recall of
  * the ten best against exact search on both sides; then with filters and with
  * 30 per cent deleted. --vectors writes vectors, questions and true
  * neighbours for peers_index.py. Scratch files go to $TMPDIR.
@@ -481,6 +482,25 @@ static rag_index_query query_of(size_t i, const rag_index_query *filter) {
     return q;
 }
 
+/* The question and those after it up to 20 words, at most 40. */
+static char *long_question(size_t i) {
+    static char text[8192];
+    size_t n = 0, words = 0;
+
+    for (size_t j = 0; j < nquestions && words < 20; j++) {
+        const char *s = questions[(i + j) % nquestions];
+
+        for (; *s && words < 40 && n + 2 < sizeof(text); s++) {
+            words += *s == ' ';
+            text[n++] = *s;
+        }
+        text[n++] = ' ';
+        words++;
+    }
+    text[n] = '\0';
+    return text;
+}
+
 static rag_index_result ask(rag_index *ix, const rag_index_query *q) {
     rag_index_result r;
     rag_error err;
@@ -500,15 +520,22 @@ static void least(double *t, double ms, int round) {
 /* A question's time is the least of three, after one that brings the files
  * into memory: the machine may have other work. */
 static void search(rag_index *ix, size_t n, const char *what,
-                   const rag_index_query *filter) {
+                   const rag_index_query *filter, bool longer) {
     static double all[QUESTIONS_MAX], lexical[QUESTIONS_MAX],
         vectors[QUESTIONS_MAX], fuse[QUESTIONS_MAX];
 
     for (int round = 0; round < 4; round++)
         for (size_t i = 0; i < nquestions; i++) {
             rag_index_query q = query_of(i, filter);
-            double t0 = rag_clock_ms();
-            rag_index_result r = ask(ix, &q);
+            rag_index_result r;
+            double t0;
+
+            if (longer) {
+                q.text = long_question(i);
+                q.len = strlen(q.text);
+            }
+            t0 = rag_clock_ms();
+            r = ask(ix, &q);
 
             least(&all[i], rag_clock_ms() - t0, round);
             least(&lexical[i], r.lexical_ms, round);
@@ -673,16 +700,17 @@ static void measure(const char *dir, size_t n) {
 
     describe(ix, n);
     memory(n, ".opened");
-    search(ix, n, "", &everything);
+    search(ix, n, "", &everything, false);
+    search(ix, n, ".long", &everything, true);
     memory(n, "");
     vector_recall(ix, n, "", 0, &everything);
     for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++)
-        search(ix, n, filters[i].name, &filters[i].q);
+        search(ix, n, filters[i].name, &filters[i].q, false);
     vector_recall(ix, n, ".filter1", 1, &filters[0].q);
     lexical_recall(ix, dir, n, "", &everything);
     lexical_recall(ix, dir, n, ".filter1", &filters[0].q);
     in_child(drop, dir, n);
-    search(ix, n, ".deleted30", &everything);
+    search(ix, n, ".deleted30", &everything, false);
     memory(n, ".deleted30");
     vector_recall(ix, n, ".deleted30", 2, &everything);
     lexical_recall(ix, dir, n, ".deleted30", &everything);

@@ -215,7 +215,8 @@ static void its_vectors_find(void **state) {
 }
 
 static void postings_and_generations_agree(void **state) {
-    static const rag_index_limits limits = {0, 1, 1000, 1000};
+    static const rag_index_limits limits = {
+        .postings_min = 1, .parts_max = 1000, .scrub_ms = 1000};
     rag_index_options opt = {.fingerprint = test_fp, .threads = 1};
     char *dir = test_dir();
     rag_index_result a, b;

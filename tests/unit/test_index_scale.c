@@ -3,7 +3,8 @@
  * answer. Compressed lists find what a scan finds and never come back with
  * less than there is; cosines are those of the stored vectors; sentences that
  * are too many to be searched still count; a filter that is remembered is
- * right at every moment.
+ * right at every moment; each kind of vector index finds what a scan finds and
+ * can be asked for.
  */
 #include "test_index_support.h"
 
@@ -46,7 +47,7 @@ typedef struct both {
     rag_ann *flat, *lists;
 } both;
 
-static void make_both(both *b) {
+static void make_both(both *b, rag_ann_kind kind) {
     rag_error err;
 
     b->v = malloc((size_t)MANY * DIM * sizeof(*b->v));
@@ -54,7 +55,7 @@ static void make_both(both *b) {
     for (int i = 0; i < MANY; i++)
         near_centre(i % CENTRES, b->v + (size_t)i * DIM);
     must(rag_ann_build(RAG_ANN_FLAT, DIM, b->v, MANY, 1, &b->flat, &err), &err);
-    must(rag_ann_build(RAG_ANN_IVF, DIM, b->v, MANY, 1, &b->lists, &err), &err);
+    must(rag_ann_build(kind, DIM, b->v, MANY, 1, &b->lists, &err), &err);
 }
 
 static void free_both(both *b) {
@@ -91,6 +92,98 @@ static double recall(const both *b, const uint8_t *live, size_t count) {
     return (double)hits / (double)all;
 }
 
+static int append(void *user, const void *p, size_t n) {
+    return rag_buf_append(user, p, n, NULL);
+}
+
+/* What is loaded in b's place; a file that says it is another kind is not. */
+static void save_and_load(both *b, rag_ann_kind kind) {
+    rag_ann *other = NULL;
+    rag_error err;
+    rag_buf bytes;
+
+    rag_buf_init(&bytes, 0);
+    must(rag_ann_save(b->lists, append, &bytes, &err), &err);
+    rag_ann_close(b->lists);
+    must(rag_ann_load(bytes.data, bytes.len, DIM, &b->lists, &err), &err);
+    assert_int_equal(rag_ann_kind_of(b->lists), kind);
+    for (uint32_t k = 0; k < 6; k++) {
+        bool lists = kind != RAG_ANN_HNSW;
+        bool may = lists ? k == RAG_ANN_IVF || k == RAG_ANN_IVF4 : k == kind;
+
+        memcpy(bytes.data, &k, sizeof(k)); /* the head's first number */
+        if (may)
+            continue;
+        assert_int_equal(rag_ann_load(bytes.data, bytes.len, DIM, &other, &err),
+                         RAG_E_CORRUPT);
+        assert_null(other);
+    }
+    rag_buf_free(&bytes);
+}
+
+/* Whole, with 30 % deleted, with with a filter that keeps two fifths, and one that
+ * keeps a hundredth; after a restart, too. */
+static void every_kind_finds_what_a_scan_finds(void **state) {
+    static const rag_ann_kind kinds[] = {RAG_ANN_IVF, RAG_ANN_IVF4,
+                                         RAG_ANN_HNSW};
+    static const double kept[] = {0.7, 0.4, 0.01};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        both b;
+
+        make_both(&b, kinds[i]);
+        assert_false(rag_ann_exact(b.lists));
+        assert_true(recall(&b, NULL, MANY) >= 0.95);
+        save_and_load(&b, kinds[i]);
+        assert_true(recall(&b, NULL, MANY) >= 0.95);
+        for (size_t j = 0; j < sizeof(kept) / sizeof(kept[0]); j++) {
+            uint8_t *live = calloc(MANY / 8 + 1, 1);
+            size_t count = 0;
+
+            assert_non_null(live);
+            for (int r = 0; r < MANY; r++)
+                if (r < CANDIDATES || draw() < kept[j]) {
+                    live[r / 8] |= (uint8_t)(1u << (r % 8));
+                    count++;
+                }
+            assert_true(recall(&b, live, count) >= 0.95);
+            free(live);
+        }
+        assert_true(recall(&b, NULL, MANY) >= 0.95); /* as before */
+        free_both(&b);
+    }
+}
+
+static void the_kind_fits_size_wish_and_memory(void **state) {
+    const size_t max = 30000, n = 100000, dim = 384;
+
+    (void)state;
+    assert_int_equal(rag_ann_choose(RAG_INDEX_AUTO, max, 384, max, 0),
+                     RAG_ANN_FLAT);
+    assert_int_equal(rag_ann_choose(RAG_INDEX_AUTO, max + 1, 384, max, 0),
+                     RAG_ANN_IVF);
+    assert_int_equal(rag_ann_choose(RAG_INDEX_FLAT, n, 384, max, 0),
+                     RAG_ANN_FLAT);
+    assert_int_equal(rag_ann_choose(RAG_INDEX_IVF, 100, 384, max, 0),
+                     RAG_ANN_IVF);
+    assert_int_equal(rag_ann_choose(RAG_INDEX_HNSW, n, 384, max, 0),
+                     RAG_ANN_HNSW);
+    assert_int_equal(rag_ann_choose(RAG_INDEX_HNSW, 0, 384, max, 0),
+                     RAG_ANN_FLAT);
+    /* too little memory for floats, for a graph, for bytes, for anything */
+    assert_int_equal(
+        rag_ann_choose(RAG_INDEX_FLAT, n, 384, max, n * dim * 4 - 1),
+        RAG_ANN_IVF);
+    assert_int_equal(
+        rag_ann_choose(RAG_INDEX_HNSW, n, 384, max, n * (dim + 100)),
+        RAG_ANN_IVF);
+    assert_int_equal(rag_ann_choose(RAG_INDEX_AUTO, n, 384, max, n * dim),
+                     RAG_ANN_IVF4);
+    assert_int_equal(rag_ann_choose(RAG_INDEX_AUTO, n, 384, max, 1),
+                     RAG_ANN_IVF4);
+}
+
 static void lists_are_as_many_as_recall_needs(void **state) {
     uint8_t *live = calloc(MANY / 8 + 1, 1);
     size_t visited, lists, count = 0;
@@ -98,7 +191,7 @@ static void lists_are_as_many_as_recall_needs(void **state) {
 
     (void)state;
     assert_non_null(live);
-    make_both(&b);
+    make_both(&b, RAG_ANN_IVF);
     rag_ann_probes(b.lists, &visited, &lists);
     assert_true(visited > 0 && visited < lists / 2); /* not simply all */
     assert_true(recall(&b, NULL, MANY) >= 0.95);
@@ -113,7 +206,7 @@ static void lists_are_as_many_as_recall_needs(void **state) {
 }
 
 /* The rows that a filter leaves can all lie far away from the question. */
-static void filters_never_leave_the_list_short(void **state) {
+static void leave_far_rows(rag_ann_kind kind) {
     uint8_t *live = calloc(MANY / 8 + 1, 1);
     size_t count = 0;
     int64_t got[100];
@@ -122,9 +215,8 @@ static void filters_never_leave_the_list_short(void **state) {
     size_t n;
     both b;
 
-    (void)state;
     assert_non_null(live);
-    make_both(&b);
+    make_both(&b, kind);
     near_centre(0, q);
     for (int i = 0; i < MANY; i++) {
         double dot = 0;
@@ -141,6 +233,12 @@ static void filters_never_leave_the_list_short(void **state) {
     assert_int_equal(n, 100);
     free(live);
     free_both(&b);
+}
+
+static void filters_never_leave_the_list_short(void **state) {
+    (void)state;
+    leave_far_rows(RAG_ANN_IVF);
+    leave_far_rows(RAG_ANN_HNSW);
 }
 
 /* ---- whole searches --------------------------------------------------------------- */
@@ -261,6 +359,108 @@ static void cosines_are_those_of_the_store(void **state) {
     test_dir_free(dir);
 }
 
+static void expect_kind(const char *dir, rag_index_kind kind, size_t memory,
+                        const char *name) {
+    rag_index_options opt = {
+        .fingerprint = test_fp, .threads = 1, .kind = kind, .memory = memory};
+    rag_index_stats s;
+    rag_index *ix;
+    rag_error err;
+
+    for (int round = 0; round < 2; round++) { /* made, then read */
+        rag_index_result r;
+        float q[DIM];
+
+        must(rag_index_open(dir, &opt, &ix, &err), &err);
+        must(rag_index_describe(ix, &s, &err), &err);
+        assert_string_equal(s.ann, name);
+        near_centre(40, q); /* the document d8's */
+        r = ask_all(ix, q);
+        assert_true(r.n > 0);
+        rag_index_result_free(&r);
+        rag_index_close(ix);
+    }
+}
+
+static void a_kind_is_had_for_the_asking(void **state) {
+    char *dir = test_dir();
+    rag_index_writer *w = test_writer(dir);
+    rag_index_kind kind;
+
+    (void)state;
+    put_parts(w, 0, 150); /* 750 vectors */
+    rag_index_writer_close(w);
+    expect_kind(dir, RAG_INDEX_AUTO, 0, "flat");
+    expect_kind(dir, RAG_INDEX_HNSW, 0, "hnsw");
+    expect_kind(dir, RAG_INDEX_IVF, 0, "ivf");
+    expect_kind(dir, RAG_INDEX_AUTO, 750 * DIM * 4 - 1, "ivf");
+    expect_kind(dir, RAG_INDEX_AUTO, 1, "ivf4");
+    expect_kind(dir, RAG_INDEX_AUTO, 1 << 20, "flat");
+    assert_true(rag_index_kind_from("hnsw", &kind) && kind == RAG_INDEX_HNSW);
+    assert_false(rag_index_kind_from("HNSW", &kind));
+    test_dir_free(dir);
+}
+
+typedef struct crowd {
+    const both *b;
+    const uint8_t *live;
+    size_t count, hits, all;
+} crowd;
+
+static void *ask_in_a_crowd(void *user) {
+    crowd *c = user;
+    rag_error err;
+
+    for (int t = 0; t < 100; t++) {
+        int64_t exact[K], got[CANDIDATES];
+        float s[CANDIDATES];
+        const float *q = c->b->v + (size_t)(t * 37 % MANY) * DIM;
+        size_t n, m;
+
+        if (rag_ann_search(c->b->flat, q, K, c->live, c->count, exact, s, &n,
+                           &err) != 0 ||
+            rag_ann_search(c->b->lists, q, CANDIDATES, c->live, c->count, got,
+                           s, &m, &err) != 0)
+            return NULL;
+        c->all += n;
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < m; j++)
+                c->hits += exact[i] == got[j];
+    }
+    return NULL;
+}
+
+/* A graph's width belongs to all who search it. */
+static void filtered_searches_do_not_disturb_others(void **state) {
+    uint8_t *live = calloc(MANY / 8 + 1, 1);
+    size_t count = 0;
+    pthread_t thread[3];
+    crowd c[3];
+    both b;
+
+    (void)state;
+    assert_non_null(live);
+    make_both(&b, RAG_ANN_HNSW);
+    for (int i = 0; i < MANY; i++)
+        if (draw() < 0.4) {
+            live[i / 8] |= (uint8_t)(1u << (i % 8));
+            count++;
+        }
+    assert_true(count > 2000);
+    for (int i = 0; i < 3; i++) {
+        c[i] = (crowd){&b, i ? live : NULL, i ? count : MANY, 0, 0};
+        assert_int_equal(
+            pthread_create(&thread[i], NULL, ask_in_a_crowd, &c[i]), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        pthread_join(thread[i], NULL);
+        assert_int_equal(c[i].all, 100 * K);
+        assert_true((double)c[i].hits >= 0.95 * (double)c[i].all);
+    }
+    free(live);
+    free_both(&b);
+}
+
 /* ---- filters ------------------------------------------------------------------------- */
 
 static size_t count_at(rag_index *ix, int64_t now, const char *collection,
@@ -322,6 +522,10 @@ static void remembered_filters_know_the_time(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_are_as_many_as_recall_needs),
+        cmocka_unit_test(every_kind_finds_what_a_scan_finds),
+        cmocka_unit_test(the_kind_fits_size_wish_and_memory),
+        cmocka_unit_test(a_kind_is_had_for_the_asking),
+        cmocka_unit_test(filtered_searches_do_not_disturb_others),
         cmocka_unit_test(filters_never_leave_the_list_short),
         cmocka_unit_test(cosines_are_those_of_the_store),
         cmocka_unit_test(remembered_filters_know_the_time),
