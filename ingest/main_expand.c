@@ -32,7 +32,9 @@
 #define TOKENS_MAX 192 /* of one reply */
 #define CONTEXT_TOKENS 2048 /* prompt and reply */
 #define SLOTS 2
-#define START_MS 120000
+#define START_MS 120000 /* our own: it reads its model */
+#define ENDPOINT_MS 5000.0 /* an endpoint is there or not */
+#define RESTARTS_MAX 2 /* of our own that never becomes ready */
 #define TOKEN_MS 60000
 #define REPLY_MS 180000
 #define TRIES 3 /* of a chunk, when the model is lost */
@@ -143,18 +145,21 @@ static void remove_run_dir(const char *path) {
 
 /* Waits in short steps, so that a signal is heard. */
 static int wait_ready(expansion *x, rag_error *err) {
-    double until = rag_clock_ms() + START_MS;
+    bool child = !x->opt->url;
+    double until = rag_clock_ms() + (child ? START_MS : ENDPOINT_MS);
+    rag_generator_status now;
+    rag_generator_describe(x->generator, &now);
+    unsigned restarts = now.restarts;
     for (;;) {
-        rag_error_clear(err);
-        int rc = rag_generator_wait_ready(x->generator, 250, err);
-        if (!rc)
-            return rc;
+        rag_error why = {0};
+        if (!rag_generator_wait_ready(x->generator, 250, &why))
+            return RAG_OK;
         if (stopped(x))
             return cancelled(err);
-        if (rag_clock_ms() > until)
+        rag_generator_describe(x->generator, &now);
+        if (rag_clock_ms() > until || now.restarts - restarts > RESTARTS_MAX)
             return rag_error_set(err, RAG_E_UNAVAILABLE,
-                                 "the generator is not ready: %.300s",
-                                 err->message);
+                                 "no generator is ready: %.300s", why.message);
     }
 }
 
@@ -208,10 +213,10 @@ static int reply(expansion *x, const rag_prompt *prompt, rag_generation *out,
             return cancelled(err);
         if (rc != RAG_E_UNAVAILABLE && rc != RAG_E_TIMEOUT && rc != RAG_E_BUSY)
             return rc;
-        rag_error why = *err;
-        if (wait_ready(x, err) == RAG_E_CANCELLED)
-            return RAG_E_CANCELLED;
-        *err = why;
+        rag_error why = {0};
+        int ready = wait_ready(x, &why);
+        if (ready)
+            return rag_error_set(err, why.code, "%s", why.message);
     }
     return rc;
 }
