@@ -12,8 +12,9 @@
 #include <string.h>
 
 const char rag_usage_eval[] =
-    "usage: rag eval [--answers] [--limit N] [--json] [--out FILE.json]\n"
-    "                [--html FILE.html] DIR [-- RAGD-OPTION...]\n"
+    "usage: rag eval [--answers] [--data DIR] [--expand] [--limit N] [--json]\n"
+    "                [--out FILE.json] [--html FILE.html] DIR\n"
+    "                [-- RAGD-OPTION...]\n"
     "       rag eval --compare A.json B.json\n"
     "\n"
     "Measures the product on the questions in DIR: queries.jsonl (or\n"
@@ -22,6 +23,10 @@ const char rag_usage_eval[] =
     "\n"
     "  --answers   with the generator; without, answers are approved FAQ\n"
     "              entries and extracts\n"
+    "  --data DIR  a store that stays, instead of the scratch one\n"
+    "  --expand    with questions that the generator writes for each chunk, "
+    "as\n"
+    "              rag-ingest --expand does; keep them with --data\n"
     "  --limit N   an even sample of N questions\n"
     "  --json      the whole report as JSON on stdout\n"
     "  --out FILE  the same into FILE, for --compare\n"
@@ -85,6 +90,8 @@ int rag_cmd_eval(rag_client *client, int argc, char **argv) {
     (void)client;
     static const struct option longs[] = {
         {"answers", no_argument, NULL, 'a'},
+        {"data", required_argument, NULL, 'd'},
+        {"expand", no_argument, NULL, 'e'},
         {"limit", required_argument, NULL, 'l'},
         {"json", no_argument, NULL, 'j'},
         {"out", required_argument, NULL, 'o'},
@@ -103,6 +110,12 @@ int rag_cmd_eval(rag_client *client, int argc, char **argv) {
         switch (c) {
         case 'a':
             a.opt.answers = true;
+            break;
+        case 'd':
+            a.opt.data = optarg;
+            break;
+        case 'e':
+            a.opt.expand = true;
             break;
         case 'j':
             a.json = true;

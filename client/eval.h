@@ -132,6 +132,8 @@ int rag_eval_compare(const char *path_a, const char *path_b, rag_error *err);
 typedef struct rag_eval_options {
     size_t limit; /* queries; 0: all */
     bool answers; /* with the generator, not only extracts */
+    bool expand; /* rag-ingest --expand */
+    const char *data; /* the store's folder, which stays; NULL: a scratch */
     bool quiet;
     const char *const *daemon_args; /* passed on to ragd; NULL-ended or NULL */
 } rag_eval_options;

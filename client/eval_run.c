@@ -1,6 +1,7 @@
 /*
  * eval_run.c - runs a set through the real programs: rag-ingest into a
- * scratch store, ragd on a scratch socket, then each question.
+ * scratch store (or one that is named and stays), ragd on a scratch socket,
+ * then each question.
  *
  * Both programs are the ones beside this one. Children are ended by their
  * pid, and the scratch folder is removed on every way out.
@@ -113,6 +114,8 @@ static int ingest(run *r, double *seconds, rag_error *err) {
     pid_t pid;
     int status, rc;
 
+    if (r->opt->expand)
+        args[n++] = "--expand";
     for (size_t i = 0; i < r->set->nsources && n + 1 < ARGS_MAX; i++)
         args[n++] = r->set->sources[i];
     args[n] = NULL;
@@ -411,7 +414,10 @@ int rag_eval_run(const rag_eval_set *set, const rag_eval_options *opt,
     }
     memcpy(r.socket, r.scratch, strlen(r.scratch) + 1);
     memcpy(r.socket + strlen(r.scratch), "/ragd.sock", sizeof "/ragd.sock");
-    snprintf(r.data, sizeof r.data, "%.*s/data", PATH_MAX - 8, r.scratch);
+    if (opt->data)
+        snprintf(r.data, sizeof r.data, "%s", opt->data);
+    else
+        snprintf(r.data, sizeof r.data, "%.*s/data", PATH_MAX - 8, r.scratch);
     snprintf(r.log, sizeof r.log, "%.*s/log", PATH_MAX - 8, r.scratch);
     if ((rc = program_folder(r.bin, sizeof r.bin, err)) ||
         (rc = ingest(&r, &about->ingest_s, err)) ||

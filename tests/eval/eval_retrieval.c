@@ -504,6 +504,8 @@ static const struct {
     FIELD(feedback),
     FIELD(sentence),
     FIELD(vector_coarse),
+    FIELD(extra),
+    FIELD(column[4]),
 };
 
 static void set_field(rag_tuning *t, const char *assignment) {
