@@ -222,7 +222,7 @@ static int load_texts(rag_index_writer *w, rag_index_extra *x, rag_error *err) {
 
 static int add_keys(rag_index_writer *w, int64_t id, rag_error *err) {
     rag_document d;
-    int64_t chunk = 0;
+    int64_t first = 0;
     sqlite3_stmt *st;
     bool row;
     int rc;
@@ -233,25 +233,24 @@ static int add_keys(rag_index_writer *w, int64_t id, rag_error *err) {
         rc = load_chunks(w, id, &d, err);
     else
         d.nchunks = 0;
+    if (rc == 0)
+        rc = rag_store_prepare(
+            w->store, "SELECT min(id) FROM chunks WHERE doc = ?1", &st, err);
+    if (rc == 0) {
+        sqlite3_bind_int64(st, 1, id);
+        rc = rag_store_row(w->store, st, "reading chunks", &row, err);
+    }
+    if (rc == 0 && row) {
+        first = sqlite3_column_int64(st, 0);
+        sqlite3_reset(st);
+    }
+    /* A document's chunks were put one after the other. */
     for (size_t i = 0; i < d.nchunks && rc == 0; i++) {
         rag_sha256 key;
 
-        rc = rag_store_prepare(w->store,
-                               "SELECT id FROM chunks WHERE doc = ?1"
-                               " ORDER BY ord LIMIT 1 OFFSET ?2",
-                               &st, err);
-        if (rc != 0)
-            break;
-        sqlite3_bind_int64(st, 1, id);
-        sqlite3_bind_int64(st, 2, (int64_t)i);
-        rc = rag_store_row(w->store, st, "reading chunks", &row, err);
-        if (rc != 0 || !row)
-            break;
-        chunk = sqlite3_column_int64(st, 0);
-        sqlite3_reset(st);
         rc = rag_extra_key(&d, i, &key, err);
         if (rc == 0)
-            rc = rag_extra_row(w, chunk, id, &key, NULL, 0, err);
+            rc = rag_extra_row(w, first + (int64_t)i, id, &key, NULL, 0, err);
     }
     rag_document_free(&d);
     return rc;
