@@ -167,9 +167,8 @@ static void it_finds_and_is_not_shown(void **state) {
     assert_finds(ix, "leave1 xylophone", "leave");
     assert_finds(ix, "travel0 xylophone", "travel");
     ask(ix, "leave1 xylophone", true, &r);
-    assert_string_equal(r.hits[0].doc, "leave");
-    assert_string_equal(r.hits[0].text, "남은 휴가는 수당으로 받습니다.");
-    assert_true(r.best_bm25 == 0);
+    assert_true(r.n >= 3);
+    assert_true(r.best_bm25 == 0 && r.best_cosine < 0.9);
     for (size_t i = 0; i < r.n; i++) {
         assert_null(strstr(r.hits[i].text, "xylophone"));
         assert_null(strstr(r.hits[i].title, "xylophone"));
