@@ -37,7 +37,8 @@
 #define CODES_MAX 8
 #define CODE_LETTERS_MAX 6
 #define CODE_DIGITS_MIN 2
-#define ANNOUNCE_VALUE 1.5
+#define ANNOUNCE_VALUE 1.5 /* what a heading is worth less */
+#define HEADER_VALUE 100.0 /* and a table's header: it never answers */
 #define CODE_VALUE 3.0 /* a sentence with the code, in spreads of value */
 
 /*
@@ -213,7 +214,7 @@ typedef struct sentence {
     bool suspect;
     unsigned codes; /* which of the question's codes it has */
     bool other_code;
-    bool announces; /* a heading or a table's first row */
+    double announces; /* what it is worth less: it does not answer */
     double value, cosine; /* by evidence_rank.c */
     size_t span_start, span_end; /* by evidence_read.c */
 } sentence;
@@ -563,25 +564,35 @@ static bool unknown_code(const query *q, const passage_view *views, size_t n) {
     return found != all;
 }
 
-/* A heading, or the first row of a table: it announces and does not say. */
-static bool announces(const passage_view *v, size_t i) {
-    const char *t = v->p->text + v->s[i].start;
-    const char *next = i + 1 < v->n ? v->p->text + v->s[i + 1].start : "";
-    return *t == '#' ||
-           (*t == '|' && next[0] == '|' && strspn(next, "|-: ") > 3);
+static bool is_heading(const passage_view *v, size_t i) {
+    return v->p->text[v->s[i].start] == '#';
+}
+
+static bool is_dashes(const passage_view *v, size_t i) {
+    size_t n = v->s[i].end - v->s[i].start;
+    return n > 3 && strspn(v->p->text + v->s[i].start, "|-: ") >= n;
+}
+
+/* A table's first row: its words are everywhere in the table. */
+static bool is_header(const passage_view *v, size_t i) {
+    return v->p->text[v->s[i].start] == '|' && i + 1 < v->n &&
+           is_dashes(v, i + 1);
 }
 
 /* What a heading is worth is what stands below it: that is what answers. */
 static void pass_on(const passage_view *v) {
-    for (size_t i = 0; i + 1 < v->n; i++)
-        if (!v->s[i].suspect && !v->s[i + 1].suspect &&
-            v->p->text[v->s[i].start] == '#' &&
-            v->s[i].value > v->s[i + 1].value) {
-            v->s[i + 1].value = v->s[i].value;
-            v->s[i + 1].cosine = fmax(v->s[i].cosine, v->s[i + 1].cosine);
-            v->s[i + 1].span_start = v->s[i + 1].span_end = 0;
-            v->s[i].value -= ANNOUNCE_VALUE;
-        }
+    for (size_t i = 0; i + 1 < v->n; i++) {
+        size_t to = i + 1;
+        if (to + 2 < v->n && is_header(v, to)) /* the first row */
+            to += 2;
+        if (!is_heading(v, i) || v->s[i].suspect || v->s[to].suspect ||
+            v->s[i].value <= v->s[to].value)
+            continue;
+        v->s[to].value = v->s[i].value;
+        v->s[to].cosine = fmax(v->s[i].cosine, v->s[to].cosine);
+        v->s[to].span_start = v->s[to].span_end = 0;
+        v->s[i].value -= ANNOUNCE_VALUE;
+    }
 }
 
 /* Gives every sentence its value; suspect ones are not read by anyone. */
@@ -609,13 +620,14 @@ static int value_all(const query *q, const passage_view *views, size_t n,
                  : rag_evidence_rank(opt->similar, r, k, err);
     for (size_t i = 0; i < n && !rc; i++)
         for (size_t j = 0; j < views[i].n; j++)
-            if (announces(&views[i], j))
-                views[i].s[j].announces = true;
+            views[i].s[j].announces = is_heading(&views[i], j)  ? ANNOUNCE_VALUE
+                                      : is_header(&views[i], j) ? HEADER_VALUE
+                                                                : 0;
     k = 0;
     for (size_t i = 0; i < total && !rc; i++)
         if (!all[i].suspect) {
-            all[i].value = r[k].value + (all[i].codes ? CODE_VALUE : 0) -
-                           (all[i].announces ? ANNOUNCE_VALUE : 0);
+            all[i].value =
+                r[k].value + (all[i].codes ? CODE_VALUE : 0) - all[i].announces;
             all[i].cosine = r[k].meaning;
             all[i].span_start = r[k].span_start;
             all[i].span_end = r[k++].span_end;

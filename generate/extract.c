@@ -368,15 +368,19 @@ static size_t second_of(const rag_ground_ctx *c, size_t first, size_t count) {
     return i;
 }
 
-/* A header row alone says nothing. */
-static bool heads_table(const rag_ground_ctx *c, const rag_source *s) {
-    const rag_passage *p = &c->passages[c->ev->items[s->item].passage];
-    size_t at = s->end - p->start, dashes = 0;
-    if (s->text[0] != '|')
+/* Source i is the first item or row below a heading. */
+static bool first_below_heading(const rag_ground_ctx *c, size_t i) {
+    const rag_source *s = &c->source[i];
+    size_t k = i;
+    if (s->text[0] == '|') /* below its header and the dashes */
+        k = i > 2 ? i - 2 : i;
+    else if (!rag_extract_item(s->text, s->end - s->start))
         return false;
-    while (at < p->len && strchr("\r\n|-: ", p->text[at]))
-        dashes += p->text[at++] == '-';
-    return dashes > 2;
+    if (s->text[0] == '|' && (s->header >= c->nheaders ||
+                              c->source[k].start != c->header[s->header].start))
+        return false;
+    return k > 0 && c->source[k - 1].item == s->item &&
+           c->source[k - 1].text[0] == '#';
 }
 
 /*
@@ -389,10 +393,9 @@ static below goes_on_below(const wish *w, size_t first, size_t count,
     const rag_ground_ctx *c = w->c;
     const rag_source *s = &c->source[first + count - 1];
     size_t len = s->end - s->start;
-    if (rag_extract_announces(s->text, len) || heads_table(c, s))
+    if (rag_extract_announces(s->text, len))
         return placed && w->number ? ALONE : ANNOUNCED;
-    bool begun = rag_extract_item(s->text, len) && count == 1 && first > 0 &&
-                 s[-1].item == s->item && s[-1].text[0] == '#' &&
+    bool begun = count == 1 && first_below_heading(c, first) &&
                  (!placed || c->ev->answer_start < s->start);
     return begun ? BEGUN : ALONE;
 }

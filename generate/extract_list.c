@@ -136,6 +136,23 @@ static size_t item_at(const walk *w, size_t i) {
     return n;
 }
 
+/* The same of the item that goes on a list whose first is marked so. "①" is
+ * of paragraphs, which hold lists of their own. */
+static size_t next_item(const walk *w, size_t i, mark first) {
+    mark m = mark_at(w, i);
+    bool own = m != CIRCLED || first == CIRCLED;
+    return own && (m == ROW) == (first == ROW) ? item_at(w, i) : 0;
+}
+
+/* Whether all rows of a table fit: a part of one says nothing of the rest. */
+static bool table_fits(const walk *w) {
+    size_t rows = 0, chars = 0, i = 0;
+    for (size_t n; i < w->n && (n = next_item(w, i, ROW)); i += n, rows++)
+        chars += rag_utf8_count(w->text + w->span[i].start,
+                                w->span[i + n - 1].end - w->span[i].start);
+    return rows <= LIST_ITEMS_MAX && chars <= LIST_CHARS_MAX;
+}
+
 /* Quotes spans [i, i + n), two at a time. */
 static int quote_item(walk *w, size_t i, size_t n, rag_buf *text,
                       rag_citing *to, rag_error *err) {
@@ -176,26 +193,24 @@ int rag_extract_list(const rag_ground_ctx *c, size_t after, bool announced,
         return 0;
     int rc =
         rag_sentences_split(c->sentences, w.text, w.len, &w.span, &w.n, err);
-    /* "①" is of paragraphs, which hold lists of their own. An item may
-     * announce others, but not those of its own list. */
+    /* An item may announce others, but not those of its own list. */
     mark first = !rc && w.n ? mark_at(&w, 0) : NONE;
     if (announced && first != ROW &&
         mark_of(s->text, s->end - s->start) == first)
         w.n = 0;
-    for (size_t i = 0; i < w.n && *items < LIST_ITEMS_MAX && !rc;) {
-        size_t n = item_at(&w, i);
-        if (!n || (mark_at(&w, i) == CIRCLED && first != CIRCLED))
-            break;
+    if (first == ROW && !table_fits(&w))
+        w.n = 0;
+    for (size_t i = 0, n; i < w.n && !rc && (n = next_item(&w, i, first));
+         i += n) {
         const char *item = w.text + w.span[i].start;
         size_t bytes = w.span[i + n - 1].end - w.span[i].start;
         w.chars += rag_utf8_count(item, bytes);
-        if (w.chars > LIST_CHARS_MAX)
+        if (w.chars > LIST_CHARS_MAX || *items == LIST_ITEMS_MAX)
             break;
         if (*item != '|' || rag_table_row(item, bytes)) {
             rc = quote_item(&w, i, n, text, to, err);
             (*items)++;
         }
-        i += n;
     }
     free(w.span);
     return rc;

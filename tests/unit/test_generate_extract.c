@@ -120,12 +120,13 @@ static void an_announced_list_is_quoted_whole(void **state) {
                     {"첫 출근 7일 전까지 다음 서류를 냅니다.\n- 통장 사본\n"},
                     {"7일 전까지"}},
             "첫 출근 7일 전까지 다음 서류를 냅니다. [1]", "7일 전까지");
-    /* A header row announces its table; the next day announces nothing. */
+    /* A table below a heading, when it is short; the next day announces
+     * nothing. */
     answers((scene){"출장의 승인자는?",
                     {"## 승인\n\n| 구분 | 승인자 |\n|---|---|\n"
                      "| 국내 | 팀장 |\n| 해외 | 본부장 |\n"},
                     {"승인"}},
-            "| 구분 | 승인자 | [1]\n| 국내 | 팀장 | [2]\n"
+            "| 구분 | 승인자 | [2]\n| 국내 | 팀장 | [1]\n"
             "| 해외 | 본부장 | [3]",
             NULL);
     answers((scene){"언제 들어와요?",
@@ -163,6 +164,14 @@ static void a_long_list_has_its_limit(void **state) {
     scene s = {"지킬 것은?", {text}, {"지킨다"}};
     extract(&s, &g);
     assert_int_equal(g.ncitations, 1 + 12);
+    rag_grounding_free(&g);
+    /* Of a long table no part is shown as if it were the whole. */
+    strcpy(text, "요금은 다음과 같다.\n\n| 지점 | 요금 |\n|---|---|\n");
+    for (size_t i = 0; i < 40; i++)
+        strcat(text, "| 본점 | 무료 |\n");
+    s.words[0] = "요금은";
+    extract(&s, &g);
+    assert_int_equal(g.ncitations, 1);
     rag_grounding_free(&g);
 }
 
