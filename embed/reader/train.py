@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Trains the reader: an adapter that makes the encoder judge and find answers.
 
-usage: train.py [--minutes N] [--set DIR] ENCODER.gguf OUT.gguf PASSAGES.jsonl...
+usage: train.py [--minutes N] [--set DIR] [--start READER.gguf]
+                ENCODER.gguf OUT.gguf PASSAGES.jsonl...
        train.py --held-out DIR PASSAGES.jsonl...
 
 A passage is a line {"id", "lang", "title", "text", "qas": [{"q", "a": [..]}]}:
 "a" holds the words of the text that answer "q", and is empty when the passage
-does not answer it. The encoder's weights stay as they are; a LoRA adapter (Hu
+does not answer it. A line without "text" has further questions about a passage
+of an earlier line or file. --start goes on from a reader. The encoder's weights stay as they are; a LoRA adapter (Hu
 et al. 2021) on every matrix of the upper layers and two heads are learned:
 start and end of the answer (the first token stands for "none"), and whether
 the passage answers at all. OUT is the file that `reader.model` names.
@@ -52,6 +54,8 @@ def write_held_out(folder, paths):
     with open(os.path.join(folder, "docs.jsonl"), "w", encoding="utf-8") as docs, \
          open(os.path.join(folder, "queries.jsonl"), "w", encoding="utf-8") as queries:
         for d in read_lines(paths):
+            if "text" not in d:
+                continue
             doc = {k: d[k] for k in ("id", "title", "text")}
             docs.write(json.dumps(doc, ensure_ascii=False) + "\n")
             if not held_out(d["id"]):
@@ -194,11 +198,13 @@ class Example:
 
 
 def load_examples(tokenizer, paths):
-    out = []
+    out, passages = [], {}
     for d in read_lines(paths):
         if held_out(d["id"]):
             continue
-        p = Passage(tokenizer, d)
+        p = passages.get(d["id"])
+        if p is None:
+            p = passages[d["id"]] = Passage(tokenizer, d)
         for qa in d["qas"]:
             spans = [s for a in qa["a"] for s in p.spans(a)]
             if bool(spans) == bool(qa["a"]):
@@ -282,6 +288,20 @@ def worn(question, rng):
     return question
 
 
+def without_answer(tokenizer, e):
+    """The passage less every sentence that has the answer's words; None when
+    too little is left."""
+    p = e.passage
+    (first, last), text = e.spans[0], p.text
+    words = text[p.places[first][0]:p.places[last][1]].strip()
+    all_ = [s for s in re.split(r"(?<=[.?!])\s+|(?<=다\.)\s*|\n", text) if s.strip()]
+    kept = [s for s in all_ if words not in s]
+    if len(words) < 2 or len(kept) < 2 or len(kept) == len(all_):
+        return None
+    return Passage(tokenizer, {"id": p.id, "title": p.title,
+                               "text": ("\n" if "\n" in text else " ").join(kept)})
+
+
 def epoch(tokenizer, examples, rng, tokens):
     """Batches of about so many tokens, each of sequences of like length."""
     items = []
@@ -294,9 +314,15 @@ def epoch(tokenizer, examples, rng, tokens):
                       rng.random() < 0.5)
         if bool(it[1]) == bool(e.spans):
             items.append(it)
-        if e.spans and e.others and rng.random() < 0.4:
+        if e.spans and e.others and rng.random() < 0.3:
             items.append(sequence(tokenizer, q, rng.choice(e.others), [],
                                   rng.random() < 0.75, None, False))
+        rest = None
+        if e.spans and rng.random() < 0.12:
+            rest = without_answer(tokenizer, e)
+        if rest:
+            items.append(sequence(tokenizer, q, rest, [], rng.random() < 0.75,
+                                  None, False))
     rng.shuffle(items)
     batches = []
     for c in range(0, len(items), 1024):
@@ -372,6 +398,25 @@ def train(model, tokenizer, examples, args):
                     step, 100 * done, sum(recent) / len(recent)), flush=True)
 
 
+def start_from(model, path):
+    """Takes the numbers of a reader of the same rank."""
+    import gguf
+    import numpy
+    import torch
+    of = {t.name: torch.from_numpy(numpy.array(t.data, dtype=numpy.float32))
+          for t in gguf.GGUFReader(path).tensors}
+    with torch.no_grad():
+        for i, layer in enumerate(model.layers):
+            for m in MATRICES:
+                for part in ("A", "B"):
+                    getattr(layer[m], part).copy_(
+                        of["blk.%d.%s.weight.lora_%s" % (i, m, part.lower())])
+        for head in ("span", "answer"):
+            for part in ("weight", "bias"):
+                to = getattr(getattr(model, head), part)
+                to.copy_(of["reader.%s.%s" % (head, part)].view_as(to))
+
+
 def save(model, path, rank, name):
     import gguf
     import numpy
@@ -401,6 +446,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     ap.add_argument("--held-out", metavar="DIR")
     ap.add_argument("--set", metavar="DIR", help="docs.jsonl and queries.jsonl")
+    ap.add_argument("--start", metavar="READER.gguf")
     ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--epochs", type=float, default=3)
     ap.add_argument("--rank", type=int, default=32)
@@ -425,6 +471,8 @@ def main():
     print("%d questions about %d passages" % (
         len(examples), len({e.passage.id for e in examples})), flush=True)
     model = make_model(weights, heads, args.rank, args.frozen)
+    if args.start:
+        start_from(model, args.start)
     train(model, tokenizer, examples, args)
     save(model, out, args.rank, args.name)
     print("wrote", out)
