@@ -66,26 +66,46 @@ static double combine(const rag_candidate *c, size_t n, bool vector,
                                             : best;
 }
 
-static spread spread_of(const rag_ranked *d, size_t n, bool vector) {
-    double sum = 0, square = 0;
-    size_t m = 0;
+/* Adds v to sum, its square and the count; an unknown one is left out. */
+static void note(double v, double *sum, double *square, size_t *m) {
+    if (isnan(v))
+        return;
+    *sum += v;
+    *square += v * v;
+    ++*m;
+}
+
+static spread spread_from(double sum, double square, size_t m) {
     spread s = {0, 1};
 
-    for (size_t i = 0; i < n; i++) {
-        double v = vector ? d[i].vector : d[i].lexical;
-
-        if (isnan(v))
-            continue;
-        sum += v;
-        square += v * v;
-        m++;
-    }
     if (m == 0)
         return s;
     s.mean = sum / (double)m;
     square = square / (double)m - s.mean * s.mean;
     s.sd = square > 1e-18 ? sqrt(square) : 0;
     return s;
+}
+
+static spread spread_of(const rag_ranked *d, size_t n, bool vector) {
+    double sum = 0, square = 0;
+    size_t m = 0;
+
+    for (size_t i = 0; i < n; i++)
+        note(vector ? d[i].vector : d[i].lexical, &sum, &square, &m);
+    return spread_from(sum, square, m);
+}
+
+/* Where there is one document, its chunks are what is compared. */
+static spread spread_of_chunks(const rag_candidate *c, size_t n, bool vector) {
+    double sum = 0, square = 0;
+    size_t m = 0;
+
+    for (size_t i = 0; i < n; i++)
+        note(!vector           ? c[i].lexical
+             : c[i].has_vector ? c[i].vector
+                               : NAN,
+             &sum, &square, &m);
+    return spread_from(sum, square, m);
 }
 
 static double z(double v, spread s) {
@@ -185,8 +205,8 @@ int rag_fuse(rag_candidate *c, size_t n, bool lexical, bool vector,
         d[docs++].vector = combine(c + i, j - i, true, t->second);
         i = j;
     }
-    ls = spread_of(d, docs, false);
-    vs = spread_of(d, docs, true);
+    ls = docs > 1 ? spread_of(d, docs, false) : spread_of_chunks(c, n, false);
+    vs = docs > 1 ? spread_of(d, docs, true) : spread_of_chunks(c, n, true);
     for (size_t i = 0; i < docs; i++) {
         d[i].lexical_z = z(d[i].lexical, ls);
         d[i].vector_z = vector ? z(d[i].vector, vs) : 0;

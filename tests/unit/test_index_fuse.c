@@ -85,10 +85,31 @@ static void feedback_compares_within_a_language(void **state) {
     free(f.docs);
 }
 
+/* The chunks of a store's only document have nothing else to be compared
+ * with, and still an order. */
+static void one_document_has_its_best_chunk_first(void **state) {
+    rag_candidate c[] = {found(0, 1, 0.80, false), found(0, 5, 0.90, false),
+                         found(0, 0, 0.78, false)};
+    rag_query_signals s = {.words = 4, .rare = 0.5, .cover = 0.6};
+    rag_fusion f;
+    rag_error err;
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        c[i].id = i + 1;
+    must(rag_fuse(c, 3, true, true, -1, &s, &rag_tuning_default, &f, &err),
+         &err);
+    assert_int_equal(f.n, 1);
+    assert_int_equal(c[f.docs[0].first].id, 2);
+    assert_true(f.docs[0].score > 0);
+    free(f.docs);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_language_shares_no_words),
         cmocka_unit_test(shared_words_still_count),
+        cmocka_unit_test(one_document_has_its_best_chunk_first),
         cmocka_unit_test(feedback_compares_within_a_language),
     };
 
