@@ -3,7 +3,8 @@
  *
  *   eval_retrieval [--encoder FILE] [--work DIR] [--set NAME=VALUE]
  *                  [--grid NAME=V1,V2,...] [--weight W] [--modes]
- *                  [--dump FILE] [--sentences] [--parts] [--map FILE] SET...
+ *                  [--dump FILE] [--hits FILE] [--sentences] [--parts]
+ *                  [--map FILE] SET...
  *
  * SET is a folder with docs.jsonl and queries.jsonl. Documents go through the
  * real reader, chunker, encoder and store; each question through the real
@@ -11,17 +12,18 @@
  * nDCG@10 over the questions that have relevant documents. --modes adds the
  * two sides alone and fixed weights; --grid repeats it for each value. --parts
  * compares the fused order with the better of its two parts by a paired
- * bootstrap over the questions. Vectors
+ * bootstrap over the questions. --hits is a --dump of JSON lines
+ * with all that a second stage could look at (eval_rerank.py). Vectors
  * are kept in DIR (default $TMPDIR/rag-eval) by the hash of what they encode,
  * so that only the first run is slow. Missing sets are skipped, saying so.
  */
 #include "embed/embed.h"
 #include "index/index_int.h"
 #include "ingest/ingest.h"
+#include "tests/eval/vectors.h"
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "base/unicode.h"
 
@@ -33,122 +35,6 @@
 #include <unistd.h>
 
 #define CUT 10
-#define BATCH 64
-
-/* ---- vectors on disk -------------------------------------------------------- */
-
-typedef struct cache {
-    rag_encoder *e;
-    int dim;
-    uint64_t *keys;
-    float **v; /* each its own, so that pointers stay good */
-    size_t n, cap;
-    FILE *f;
-    size_t made;
-} cache;
-
-static void die(const rag_error *err, const char *what) {
-    fprintf(stderr, "eval_retrieval: %s: %s\n", what, err->message);
-    exit(rag_code_exit_status(err->code));
-}
-
-static void *need(void *p) {
-    if (p == NULL) {
-        fputs("eval_retrieval: out of memory\n", stderr);
-        exit(70);
-    }
-    return p;
-}
-
-static void cache_add(cache *c, uint64_t key, const float *v) {
-    size_t bytes = (size_t)c->dim * sizeof(float);
-
-    if (c->n == c->cap) {
-        c->cap = c->cap ? 2 * c->cap : 4096;
-        c->keys = need(realloc(c->keys, c->cap * sizeof(*c->keys)));
-        c->v = need(realloc(c->v, c->cap * sizeof(*c->v)));
-    }
-    c->keys[c->n] = key;
-    c->v[c->n] = need(malloc(bytes));
-    memcpy(c->v[c->n++], v, bytes);
-}
-
-static const float *cache_find(const cache *c, uint64_t key) {
-    for (size_t i = 0; i < c->n; i++)
-        if (c->keys[i] == key)
-            return c->v[i];
-    return NULL;
-}
-
-static void cache_open(cache *c, rag_encoder *e, const char *work) {
-    rag_encoder_info info;
-    char path[2048];
-    float *v;
-    uint64_t key;
-
-    rag_encoder_describe(e, &info);
-    memset(c, 0, sizeof(*c));
-    c->e = e;
-    c->dim = info.dim;
-    v = need(malloc((size_t)c->dim * sizeof(*v)));
-    snprintf(path, sizeof(path), "%s/%.16s.vec", work, info.fingerprint);
-    c->f = need(fopen(path, "a+b"));
-    rewind(c->f);
-    while (fread(&key, sizeof(key), 1, c->f) == 1 &&
-           fread(v, sizeof(*v), (size_t)c->dim, c->f) == (size_t)c->dim)
-        cache_add(c, key, v);
-    free(v);
-}
-
-static uint64_t key_of(rag_text_kind kind, const char *s, size_t n) {
-    return rag_hash_fast(s, n) * 31 + (uint64_t)kind;
-}
-
-/* Encodes what is not there yet, a batch at a time. */
-static void cache_fill(cache *c, rag_text_kind kind, const rag_text *t,
-                       size_t n) {
-    rag_text batch[BATCH];
-    uint64_t keys[BATCH];
-    float *v = need(malloc(BATCH * (size_t)c->dim * sizeof(*v)));
-    size_t m = 0;
-    rag_error err;
-
-    for (size_t i = 0; i <= n; i++) {
-        if (i < n) {
-            uint64_t key = key_of(kind, t[i].s, t[i].len);
-            bool have = cache_find(c, key) != NULL;
-
-            for (size_t j = 0; j < m; j++)
-                have |= keys[j] == key;
-            if (!have) {
-                keys[m] = key;
-                batch[m++] = t[i];
-            }
-        }
-        if (m == BATCH || (i == n && m > 0)) {
-            if (rag_encoder_encode(c->e, kind, batch, m, v, NULL, &err) != 0)
-                die(&err, "encoding");
-            for (size_t j = 0; j < m; j++) {
-                const float *x = v + j * (size_t)c->dim;
-
-                cache_add(c, keys[j], x);
-                fwrite(&keys[j], sizeof(keys[j]), 1, c->f);
-                fwrite(x, sizeof(*x), (size_t)c->dim, c->f);
-            }
-            fflush(c->f);
-            c->made += m;
-            m = 0;
-        }
-    }
-    free(v);
-}
-
-static const float *vector_of(cache *c, rag_text_kind kind, const char *s,
-                              size_t n) {
-    const float *v = cache_find(c, key_of(kind, s, n));
-
-    return v ? v : need(NULL);
-}
 
 /* ---- documents ------------------------------------------------------------------ */
 
@@ -419,6 +305,178 @@ static void add_score(const question *q, const rag_index_result *r, score *s,
     *ndcg_out = dcg / ideal;
 }
 
+/* ---- what a second stage could look at --------------------------------------------------- */
+
+#define PART_TOKENS 60 /* of a chunk's best part, with its title */
+
+static bool dump_hits; /* --hits: --dump with all that was found */
+static cache *vectors;
+static const rag_sentences *splitter;
+
+typedef struct marked {
+    rag_query_term terms[RAG_QUERY_TERMS_MAX];
+    bool there[RAG_QUERY_TERMS_MAX];
+    size_t n;
+} marked;
+
+static int mark_term(void *user, const rag_term *t) {
+    marked *m = user;
+    char token[RAG_TOKEN_MAX];
+    size_t len = rag_fts_token(t->kind, t->text, t->len, token);
+
+    for (size_t i = 0; i < m->n; i++)
+        if (m->terms[i].len == len &&
+            memcmp(m->terms[i].token, token, len) == 0)
+            m->there[i] = true;
+    return 0;
+}
+
+/* Share of the question's words, rare ones more, that the texts have. */
+static double cover(const set *s, const rag_index_result *r, marked *m,
+                    const char *const *text, size_t n) {
+    rag_index_stats stats;
+    rag_error err;
+    double all = 0, there = 0;
+
+    memset(m->there, 0, sizeof(m->there));
+    if (rag_index_describe(s->ix, &stats, &err) != 0)
+        die(&err, s->name);
+    for (size_t i = 0; i < n; i++)
+        if (text[i] &&
+            rag_terms_each(text[i], strlen(text[i]), mark_term, m, &err) != 0)
+            die(&err, s->name);
+    for (size_t i = 0; i < m->n; i++) {
+        const rag_query_term *t = &m->terms[i];
+        double chunks = (double)stats.chunks, w;
+        size_t df = 0;
+
+        if (!rag_index_df_get(s->ix, (int64_t)r->generation, t->token, t->len,
+                              &df) ||
+            df == 0)
+            continue;
+        w = t->weight * log(1 + (chunks - (double)df + 0.5) / (double)(df + 1));
+        all += w;
+        there += m->there[i] ? w : 0;
+    }
+    return all > 0 ? there / all : 0;
+}
+
+/*
+ * The sentence of the hit whose vector is nearest to the question's, and as
+ * many neighbours as fit into the tokens; the nearness, NAN where the chunk
+ * is one sentence.
+ */
+static double best_part(const question *q, const rag_index_hit *h,
+                        size_t tokens, rag_span *part) {
+    size_t n, at = 0, from, to;
+    double best = -2;
+    rag_span *spans;
+    rag_error err;
+
+    *part = (rag_span){0, strlen(h->text)};
+    if (rag_sentences_split(splitter, h->text, part->end, &spans, &n, &err) !=
+        0)
+        die(&err, q->id);
+    for (size_t i = 0; n > 1 && i < n; i++) {
+        rag_buf b;
+        const float *v;
+        double sum = 0;
+
+        rag_buf_init(&b, 0);
+        if (rag_buf_printf(&b, &err, "%s\n%.*s", h->title,
+                           (int)(spans[i].end - spans[i].start),
+                           h->text + spans[i].start) != 0)
+            die(&err, q->id);
+        v = cache_find(vectors, key_of(RAG_TEXT_PASSAGE, b.data, b.len));
+        for (int j = 0; v && j < vectors->dim; j++)
+            sum += (double)v[j] * (double)q->v[j];
+        if (v && sum > best) {
+            best = sum;
+            at = i;
+        }
+        rag_buf_free(&b);
+    }
+    from = to = at;
+    while (best > -2) {
+        bool next = to + 1 < n && (to - at <= at - from || from == 0);
+        size_t a = next || from == 0 ? from : from - 1, b = next ? to + 1 : to;
+
+        if ((a == from && b == to) ||
+            rag_encoder_count(vectors->e, h->text + spans[a].start,
+                              spans[b].end - spans[a].start) > tokens)
+            break;
+        from = a;
+        to = b;
+    }
+    if (best > -2)
+        *part = (rag_span){spans[from].start, spans[to].end};
+    free(spans);
+    return best > -2 ? best : NAN;
+}
+
+/* As daemon/pipeline_read.c shows it to the reader. */
+static json_t *reader_text(const rag_index_hit *h, rag_span part,
+                           size_t *tokens) {
+    rag_buf b;
+    rag_error err;
+    json_t *o;
+    bool heading = h->heading && *h->heading;
+
+    rag_buf_init(&b, 0);
+    if (rag_buf_printf(&b, &err, "%s%s%s\n%.*s", h->title, heading ? " > " : "",
+                       heading ? h->heading : "", (int)(part.end - part.start),
+                       h->text + part.start) != 0)
+        die(&err, h->doc);
+    *tokens = rag_encoder_count(vectors->e, b.data, b.len);
+    o = json_stringn(b.data, b.len);
+    rag_buf_free(&b);
+    return need(o);
+}
+
+static json_t *describe_hit(const set *s, const question *q,
+                            const rag_index_result *r, marked *m,
+                            const rag_index_hit *h) {
+    const char *const all[3] = {h->title, h->heading, h->text};
+    size_t head = rag_encoder_count(vectors->e, h->title, strlen(h->title));
+    size_t whole_tokens, part_tokens;
+    rag_span part;
+    double nearest =
+        best_part(q, h, head < PART_TOKENS ? PART_TOKENS - head : 0, &part);
+    json_t *whole =
+        reader_text(h, (rag_span){0, strlen(h->text)}, &whole_tokens);
+    json_t *cut = reader_text(h, part, &part_tokens);
+
+    return need(json_pack(
+        "{s:b s:f s:f s:f s:i s:i s:f s:f s:f s:o s:o s:i s:i}", "relevant",
+        is_relevant(q, h->doc), "score", h->score, "lexical_z", h->lexical_z,
+        "vector_z", h->vector_z, "lexical_rank", h->lexical_rank, "vector_rank",
+        h->vector_rank, "sentence", isnan(nearest) ? h->vector : nearest,
+        "cover", cover(s, r, m, all, 3), "title_cover", cover(s, r, m, all, 1),
+        "whole", whole, "part", cut, "whole_tokens", (int)whole_tokens,
+        "part_tokens", (int)part_tokens));
+}
+
+static void write_hits(FILE *f, const set *s, const question *q,
+                       const rag_index_result *r) {
+    json_t *o, *hits = need(json_array());
+    marked m;
+    rag_error err;
+
+    if (rag_query_terms(q->text, q->len, rag_index_tuning(s->ix), m.terms, &m.n,
+                        &err) != 0)
+        die(&err, q->id);
+    for (size_t i = 0; i < r->n; i++)
+        json_array_append_new(hits, describe_hit(s, q, r, &m, &r->hits[i]));
+    o = need(json_pack("{s:s s:s s:s s:s s:i s:i s:o}", "set", s->name, "id",
+                       q->id, "relevant", q->relevant[0], "question", q->text,
+                       "relevant_n", (int)q->nrelevant, "question_tokens",
+                       (int)rag_encoder_count(vectors->e, q->text, q->len),
+                       "hits", hits));
+    json_dumpf(o, f, JSON_COMPACT);
+    fputc('\n', f);
+    json_decref(o);
+}
+
 /* each: nDCG of every question, or NULL. */
 static score measure(set *s, double weight, FILE *dump, double *each) {
     score sum = {0};
@@ -443,7 +501,9 @@ static score measure(set *s, double weight, FILE *dump, double *each) {
         add_score(q, &r, &sum, &ndcg);
         if (each)
             each[i] = ndcg;
-        if (dump)
+        if (dump && dump_hits)
+            write_hits(dump, s, q, &r);
+        else if (dump)
             fprintf(dump, "%s\t%s\t%.4f\t%.3f\t%s\t%s\t%s\n", s->name, q->id,
                     ndcg, r.vector_weight, q->text, q->relevant[0],
                     r.n ? r.hits[0].doc : "");
@@ -583,6 +643,8 @@ static void parse(int argc, char **argv, arguments *a) {
             a->grid = argv[++i];
         else if (strcmp(argv[i], "--dump") == 0)
             a->dump = argv[++i];
+        else if (strcmp(argv[i], "--hits") == 0)
+            a->dump = argv[++i], dump_hits = true;
         else if (strcmp(argv[i], "--map") == 0)
             map_path = argv[++i];
         else if (strcmp(argv[i], "--weight") == 0)
@@ -596,7 +658,8 @@ static void parse(int argc, char **argv, arguments *a) {
     if (i >= argc || argv[i][0] == '-') {
         fputs("usage: eval_retrieval [--encoder FILE] [--work DIR] "
               "[--set NAME=VALUE] [--grid NAME=V1,V2] [--weight W] [--modes] "
-              "[--dump FILE] [--sentences] [--parts] [--map FILE] SET...\n",
+              "[--dump FILE] [--hits FILE] [--sentences] [--parts] "
+              "[--map FILE] SET...\n",
               stderr);
         exit(64);
     }
@@ -739,6 +802,8 @@ int main(int argc, char **argv) {
     }
     if (a.dump)
         dump = fopen(a.dump, "w");
+    vectors = &c;
+    splitter = sentences;
     if (a.grid) {
         run_grid(sets, n, &a);
     } else if (a.parts) {
