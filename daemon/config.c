@@ -103,7 +103,7 @@ static const key KEYS[] = {
      LIVE},
     {"answer.faq", KEY_BOOL, AT(faq), "yes", 0, 0, LIVE},
     {"answer.faq_cosine", KEY_NUM, AT(faq_cosine), "0.85", 0, 1, LIVE},
-    {"answer.faq_certainty", KEY_NUM, AT(faq_certainty), "0.70", 0, 2, LIVE},
+    {"answer.faq_certainty", KEY_NUM, AT(faq_certainty), "0.60", 0, 2, LIVE},
     {"answer.gate", KEY_NUM, AT(gate), "0.55", 0, 1, LIVE},
     {"answer.cache_entries", KEY_INT, AT(cache_entries), "1000", 0,
      RAG_CACHE_ENTRIES_MAX, LIVE},

@@ -66,7 +66,7 @@ class Daemon:
         self.tmp = tempfile.mkdtemp(prefix="rag-eval-")
         self.sock = os.path.join(self.tmp, "s")
         self.conf = os.path.join(self.tmp, "conf")
-        self.configure(0.70)
+        self.configure(0.60)
         self.p = subprocess.Popen(
             [os.path.join(BUILD, "ragd"), "--config", self.conf, "--data",
              os.path.join(self.tmp, "data"), "--socket", self.sock,
