@@ -116,12 +116,13 @@ int rag_config_finish(rag_config *c, const char *program_dir, rag_error *err) {
         (rc = from_cache(&c->server_program, RAG_LLAMA_SERVER, err)) ||
         (rc = from_cache(&c->generator, RAG_GENERATOR_FILE, err)))
         return rc;
-    /* Reader and query map were made for the default encoder. */
+    /* Reader and query map were made for the default encoder, and the built-in
+     * gate that goes without a reader for questions as they are. */
     if ((own_encoder || *c->encoder_url) && !c->reader &&
         (rc = rag_str_dup("", &c->reader, err)))
         return rc;
-    if ((own_encoder || *c->encoder_url) && !c->query_map &&
-        (rc = rag_str_dup("", &c->query_map, err)))
+    if ((own_encoder || *c->encoder_url || (c->reader && !*c->reader)) &&
+        !c->query_map && (rc = rag_str_dup("", &c->query_map, err)))
         return rc;
     if ((rc = from_share(&c->query_map, program_dir, ENCODER_FILES,
                          RAG_QUERY_MAP_FILE, err)))

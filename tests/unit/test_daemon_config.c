@@ -275,6 +275,35 @@ static void quick_answers_keep_a_worker(void **state) {
     rag_config_unref(c);
 }
 
+/* Query map and reader belong to the default encoder; with any other, and
+ * the map without a reader, they are there only when they are named. */
+static void parts_of_the_encoder_go_with_it(void **state) {
+    static const struct {
+        const char *text;
+        bool reader, map;
+    } cases[] = {
+        {"", true, true},
+        {"[encoder]\nmodel = /m.gguf\n", false, false},
+        {"[encoder]\nurl = http://127.0.0.1:1/v1\n", false, false},
+        {"[encoder]\nmodel = /m.gguf\n[reader]\nmodel = /r.gguf\n", true,
+         false},
+        {"[encoder]\nmodel = /m.gguf\nquery_map = /q.gguf\n", false, true},
+        {"[reader]\nmodel =\n", false, false},
+        {"[encoder]\nquery_map =\n", true, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rag_config *c = NULL;
+        rag_error err = {0};
+        assert_int_equal(read_text(cases[i].text, &c, &err), 0);
+        assert_int_equal(rag_config_finish(c, NULL, &err), 0);
+        if (!*c->reader == cases[i].reader || !*c->query_map == cases[i].map)
+            fail_msg("%s: reader \"%s\", query map \"%s\"", cases[i].text,
+                     c->reader, c->query_map);
+        rag_config_unref(c);
+    }
+}
+
 static void note(void *user, const char *name, bool reloadable) {
     char *names = user; /* 512 bytes */
     size_t n = strlen(names);
@@ -309,6 +338,7 @@ int main(void) {
         cmocka_unit_test(a_network_door_needs_a_token),
         cmocka_unit_test(another_model_does_not_get_our_adapter),
         cmocka_unit_test(quick_answers_keep_a_worker),
+        cmocka_unit_test(parts_of_the_encoder_go_with_it),
         cmocka_unit_test(differences_say_what_needs_a_restart),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
