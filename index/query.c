@@ -22,7 +22,7 @@
 const rag_tuning rag_tuning_default = {
     .k1 = 1.0,
     .b = 0.6,
-    .column = {3.0, 1.5, 1.5, 1.0, 0.5},
+    .column = {3.0, 1.5, 1.5, 1.0, 0.25},
     .w_word = 1.0,
     .w_stop = 0.15,
     .w_stem = 0.7,
