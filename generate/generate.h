@@ -262,7 +262,8 @@ typedef enum rag_question_fault {
     RAG_QUESTION_TAKEN,
     RAG_QUESTION_SHORT, /* fewer than 6 characters, or not two words' worth */
     RAG_QUESTION_LONG, /* more than RAG_QUESTION_CHARS_MAX */
-    RAG_QUESTION_NOT_ASKED, /* no question mark at its end */
+    RAG_QUESTION_NOT_ASKED, /* no question mark at its end, or in Korean no
+                             * ending of a question before it */
     RAG_QUESTION_ECHO, /* of the prompt: its labels or its examples */
     RAG_QUESTION_COPY, /* mostly one stretch of the passage */
     RAG_QUESTION_FOREIGN, /* in a language that was not asked for */

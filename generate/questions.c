@@ -259,10 +259,27 @@ static void strip_label(const char **s, size_t *n) {
     *n = (size_t)(end - p);
 }
 
+/* With a question mark, and in Korean with the syllable of an ending before
+ * it: where the grammar had to end a line, it stands in the midst of a word. */
 static bool ends_asking(const char *s, size_t n) {
     static const char WIDE[] = "\xEF\xBC\x9F"; /* full-width question mark */
-    return (n > 0 && s[n - 1] == '?') ||
-           (n >= 3 && memcmp(s + n - 3, WIDE, 3) == 0);
+    static const char ENDINGS[] = "요까가나지니냐야죠데래은는";
+    if (n > 0 && s[n - 1] == '?')
+        n--;
+    else if (n >= 3 && memcmp(s + n - 3, WIDE, 3) == 0)
+        n -= 3;
+    else
+        return false;
+    while (n > 0 && strchr(" \"')", s[n - 1]))
+        n--;
+    if (n == 0)
+        return false;
+    size_t last = rag_utf8_prev(s, n);
+    uint32_t cp;
+    (void)rag_utf8_next(s + last, n - last, &cp);
+    if (rag_unicode_class(cp) != RAG_CHAR_HANGUL)
+        return strcmp(rag_unicode_lang(s, n), "ko") != 0;
+    return memmem(ENDINGS, sizeof ENDINGS - 1, s + last, n - last) != NULL;
 }
 
 /* The longest stretch of q that stands in s, in bytes. */
