@@ -75,14 +75,15 @@ static void note(double v, double *sum, double *square, size_t *m) {
     ++*m;
 }
 
-static spread spread_from(double sum, double square, size_t m) {
+/* A variance of `least` or less is rounding. */
+static spread spread_from(double sum, double square, size_t m, double least) {
     spread s = {0, 1};
 
     if (m == 0)
         return s;
     s.mean = sum / (double)m;
     square = square / (double)m - s.mean * s.mean;
-    s.sd = square > 1e-18 ? sqrt(square) : 0;
+    s.sd = square > least ? sqrt(square) : 0;
     return s;
 }
 
@@ -92,7 +93,7 @@ static spread spread_of(const rag_ranked *d, size_t n, bool vector) {
 
     for (size_t i = 0; i < n; i++)
         note(vector ? d[i].vector : d[i].lexical, &sum, &square, &m);
-    return spread_from(sum, square, m);
+    return spread_from(sum, square, m, 1e-18);
 }
 
 /* Where there is one document, its chunks are what is compared. */
@@ -105,7 +106,7 @@ static spread spread_of_chunks(const rag_candidate *c, size_t n, bool vector) {
              : c[i].has_vector ? c[i].vector
                                : NAN,
              &sum, &square, &m);
-    return spread_from(sum, square, m);
+    return spread_from(sum, square, m, 1e-18);
 }
 
 static double z(double v, spread s) {
@@ -238,45 +239,37 @@ int rag_fuse(rag_candidate *c, size_t n, bool lexical, bool vector,
     return 0;
 }
 
-/* Mean and spread of the likenesses of documents of one kind. */
+/* Of the likenesses of all documents of one kind but the best. */
 static spread likeness_of(const rag_candidate *c, const rag_fusion *f,
                           bool foreign) {
     double sum = 0, square = 0;
-    size_t n = 0;
-    spread s = {0, 0};
+    size_t m = 0;
 
-    for (size_t i = 1; i < f->n; i++) {
-        double v = c[f->docs[i].first].likeness;
-
-        if (f->docs[i].foreign != foreign)
-            continue;
-        sum += v;
-        square += v * v;
-        n++;
-    }
-    if (n == 0)
-        return s;
-    s.mean = sum / (double)n;
-    square = square / (double)n - s.mean * s.mean;
-    s.sd = square < 1e-12 ? 0 : sqrt(square);
-    return s;
+    for (size_t i = 1; i < f->n; i++)
+        if (f->docs[i].foreign == foreign)
+            note(c[f->docs[i].first].likeness, &sum, &square, &m);
+    return spread_from(sum, square, m, 1e-12);
 }
 
 void rag_fuse_feedback(const rag_candidate *c, rag_fusion *f, double share) {
-    spread of[2];
+    spread of[2], own;
+    double most = 0;
 
     if (f->n < 3)
         return;
     /* Texts of one language are alike: each is compared with its own kind. */
     for (int i = 0; i < 2; i++)
         of[i] = likeness_of(c, f, i == 1);
-    /* The best is like itself most of all, so it keeps its place. */
-    for (size_t i = 0; i < f->n; i++) {
-        spread s = of[f->docs[i].foreign];
-        double v = i == 0 ? 1 : c[f->docs[i].first].likeness;
+    for (size_t i = 1; i < f->n; i++) {
+        double more =
+            share * z(c[f->docs[i].first].likeness, of[f->docs[i].foreign]);
 
-        if (s.sd > 0)
-            f->docs[i].score += share * (v - s.mean) / s.sd;
+        f->docs[i].score += more;
+        most = more > most ? more : most;
     }
+    /* The best is like itself most of all, so it keeps its place, also where
+     * it is the only one of its kind. */
+    own = of[f->docs[0].foreign];
+    f->docs[0].score += fmax(share * z(1, own), most);
     qsort(f->docs, f->n, sizeof(*f->docs), by_final);
 }

@@ -85,6 +85,28 @@ static void feedback_compares_within_a_language(void **state) {
     free(f.docs);
 }
 
+/* The best gains most, also as the only one of its language. */
+static void feedback_leaves_the_best_first(void **state) {
+    rag_candidate c[] = {found(0, 3, 0.95, false), found(1, 0, 0.90, true),
+                         found(2, 0, 0.80, true), found(3, 0, 0.79, true),
+                         found(4, 0, 0.78, true)};
+    rag_query_signals s = {.words = 4, .rare = 0.5, .cover = 0.6};
+    rag_fusion f;
+    rag_error err;
+    uint32_t best;
+
+    (void)state;
+    must(rag_fuse(c, 5, true, true, 0.5, &s, &rag_tuning_default, &f, &err),
+         &err);
+    best = f.docs[0].doc;
+    assert_int_equal(best, 0);
+    for (size_t i = 0; i < 5; i++)
+        c[i].likeness = c[i].doc == 1 ? 0.95 : c[i].doc == best ? 1 : 0.5;
+    rag_fuse_feedback(c, &f, 5);
+    assert_int_equal(f.docs[0].doc, best);
+    free(f.docs);
+}
+
 /* The chunks of a store's only document have nothing else to be compared
  * with, and still an order. */
 static void one_document_has_its_best_chunk_first(void **state) {
@@ -109,6 +131,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_language_shares_no_words),
         cmocka_unit_test(shared_words_still_count),
+        cmocka_unit_test(feedback_leaves_the_best_first),
         cmocka_unit_test(one_document_has_its_best_chunk_first),
         cmocka_unit_test(feedback_compares_within_a_language),
     };
