@@ -6,10 +6,10 @@
  * ivf: about 3.2 sqrt(n) lists (the FAISS wiki, "Guidelines to choose an
  * index"), centroids by k-means over a sample, codes of one byte a dimension.
  *
- * How many lists a search visits (how wide a graph's is) is measured: some vectors of the sample, with
- * noise, are questions, their true neighbours are found while the vectors go
- * by, and the fewest lists that find enough of them are kept. One thread calls; FAISS
- * splits the work among OpenMP's.
+ * How many lists a search visits (how wide a graph's search is) is measured:
+ * some vectors of the sample, with noise, are questions, their true neighbours
+ * are found while the vectors go by, and the fewest lists that find enough of
+ * them are kept. One thread calls; FAISS splits the work among OpenMP's.
  */
 #include "index/ann_int.h"
 
