@@ -7,6 +7,7 @@
  */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -248,6 +249,17 @@ out:
     }
     rag_buf_free(&tmp);
     return rc;
+}
+
+void rag_file_remove_folder(const char *path) {
+    DIR *d = path ? opendir(path) : NULL;
+    if (!d)
+        return;
+    for (struct dirent *e; (e = readdir(d));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            (void)unlinkat(dirfd(d), e->d_name, 0);
+    (void)closedir(d);
+    (void)rmdir(path);
 }
 
 int rag_file_mkdirs(const char *path, mode_t mode, rag_error *err) {

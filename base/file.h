@@ -48,6 +48,8 @@ int rag_file_sync_parent(const char *path, rag_error *err);
 /* mkdir -p; new folders get mode. Existing ones are left as they are. */
 int rag_file_mkdirs(const char *path, mode_t mode, rag_error *err);
 bool rag_file_exists(const char *path);
+/* Removes a folder of plain files and itself, as far as it can; NULL: none. */
+void rag_file_remove_folder(const char *path);
 
 /*
  * Takes an exclusive advisory lock (flock) on path, created when absent.

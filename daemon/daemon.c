@@ -14,7 +14,6 @@
 #include "base/http.h"
 #include "base/log.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,17 +158,6 @@ static int make_run_dir(const rag_config *c, char **out, rag_error *err) {
 out:
     rag_buf_free(&b);
     return rc;
-}
-
-static void remove_run_dir(const char *path) {
-    DIR *d = path ? opendir(path) : NULL;
-    if (!d)
-        return;
-    for (struct dirent *e; (e = readdir(d));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            unlinkat(dirfd(d), e->d_name, 0);
-    closedir(d);
-    rmdir(path);
 }
 
 /* ---- parts ---------------------------------------------------------------------------------- */
@@ -393,7 +381,7 @@ void rag_daemon_stop(rag_daemon *d) {
     rag_desk_close(d->desk);
     rag_generator_close(d->generator);
     rag_card_free(d->card);
-    remove_run_dir(d->run_dir);
+    rag_file_remove_folder(d->run_dir);
     free(d->run_dir);
     rag_serving_close(d->store);
     rag_query_map_close(d->query_map);

@@ -14,7 +14,6 @@
 #include "base/hash.h"
 #include "base/progress.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -130,17 +129,6 @@ static int make_run_dir(expansion *x, rag_error *err) {
         rc = rag_buf_steal(&b, &x->run_dir, NULL, err);
     rag_buf_free(&b);
     return rc;
-}
-
-static void remove_run_dir(const char *path) {
-    DIR *d = path ? opendir(path) : NULL;
-    if (!d)
-        return;
-    for (struct dirent *e; (e = readdir(d));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            unlinkat(dirfd(d), e->d_name, 0);
-    closedir(d);
-    rmdir(path);
 }
 
 /* Waits in short steps, so that a signal is heard. */
@@ -365,7 +353,7 @@ int rag_expand_run(const rag_expand_options *opt, rag_expand_counts *out,
         out->seconds = x.began_ms ? (rag_clock_ms() - x.began_ms) / 1e3 : 0;
     }
     rag_generator_close(x.generator);
-    remove_run_dir(x.run_dir);
+    rag_file_remove_folder(x.run_dir);
     free(x.run_dir);
     free(x.program);
     free(x.model);

@@ -226,6 +226,26 @@ static void test_publish(void **state) {
     assert_false(rag_file_exists(NULL));
 }
 
+/* A folder of plain files goes; what holds a folder stays, as does what is
+ * behind a link. */
+static void test_remove_folder(void **state) {
+    rag_error err = {0};
+    (void)state;
+    rag_file_remove_folder(NULL);
+    rag_file_remove_folder(in("absent"));
+    assert_int_equal(rag_file_mkdirs(in("run"), 0700, &err), 0);
+    assert_int_equal(rag_file_mkdirs(in("kept/inner"), 0700, &err), 0);
+    put(in("run/a"), "1");
+    put(in("kept/a"), "1");
+    put(in("other"), "1");
+    assert_int_equal(symlink(in("other"), in("run/link")), 0);
+    rag_file_remove_folder(in("run"));
+    assert_false(rag_file_exists(in("run")));
+    assert_true(rag_file_exists(in("other")));
+    rag_file_remove_folder(in("kept"));
+    assert_true(rag_file_exists(in("kept/inner")));
+}
+
 static void test_mkdirs(void **state) {
     rag_error err;
     struct stat st;
@@ -432,6 +452,7 @@ int main(void) {
         IN_FOLDER(test_replace),
         IN_FOLDER(test_replace_on_a_full_disk_keeps_the_old),
         IN_FOLDER(test_publish),
+        IN_FOLDER(test_remove_folder),
         IN_FOLDER(test_mkdirs),
         IN_FOLDER(test_lock),
         IN_FOLDER(test_lock_ends_with_its_process),
