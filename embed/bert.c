@@ -21,28 +21,6 @@ static int unsupported(const rag_gguf *g, const char *what, rag_error *err) {
                          what);
 }
 
-/* Tensor of a given shape; *out NULL when it is optional and missing. */
-static int tensor(const rag_gguf *g, const char *name, size_t in, size_t rows,
-                  bool optional, const rag_gguf_tensor **out, rag_error *err) {
-    const rag_gguf_tensor *t = rag_gguf_tensor_find(g, name);
-    *out = t;
-    if (!t) {
-        return optional ? 0
-                        : rag_error_set(err, RAG_E_CORRUPT,
-                                        "%s: tensor %s is missing",
-                                        rag_gguf_name(g), name);
-    }
-    if (t->dims[0] != in || t->rows != rows) {
-        return rag_error_set(err, RAG_E_CORRUPT,
-                             "%s: tensor %s has %llu x %llu numbers instead "
-                             "of %zu x %zu",
-                             rag_gguf_name(g), name,
-                             (unsigned long long)t->rows,
-                             (unsigned long long)t->dims[0], rows, in);
-    }
-    return 0;
-}
-
 /* blk.<layer>.<name>.weight and .bias as part `i` of l. */
 static int linear_part(const rag_gguf *g, size_t layer, const char *name,
                        size_t rows, rag_linear *l, rag_error *err) {
@@ -50,13 +28,13 @@ static int linear_part(const rag_gguf *g, size_t layer, const char *name,
     unsigned i = l->parts++;
     int rc;
     (void)snprintf(key, sizeof(key), "blk.%zu.%s.weight", layer, name);
-    rc = tensor(g, key, l->in, rows, false, &l->w[i], err);
+    rc = rag_gguf_shaped(g, key, l->in, rows, false, &l->w[i], err);
     if (rc != 0) {
         return rc;
     }
     l->out += rows;
     (void)snprintf(key, sizeof(key), "blk.%zu.%s.bias", layer, name);
-    return tensor(g, key, rows, 1, true, &l->b[i], err);
+    return rag_gguf_shaped(g, key, rows, 1, true, &l->b[i], err);
 }
 
 static int norm(const rag_gguf *g, size_t layer, const char *name, size_t n,
@@ -64,10 +42,10 @@ static int norm(const rag_gguf *g, size_t layer, const char *name, size_t n,
     char key[96];
     int rc;
     (void)snprintf(key, sizeof(key), "blk.%zu.%s.weight", layer, name);
-    rc = tensor(g, key, n, 1, false, &out->w, err);
+    rc = rag_gguf_shaped(g, key, n, 1, false, &out->w, err);
     if (rc == 0) {
         (void)snprintf(key, sizeof(key), "blk.%zu.%s.bias", layer, name);
-        rc = tensor(g, key, n, 1, false, &out->b, err);
+        rc = rag_gguf_shaped(g, key, n, 1, false, &out->b, err);
     }
     return rc;
 }
@@ -196,8 +174,10 @@ static int read_embeddings(rag_bert *m, rag_error *err) {
                              "columns",
                              rag_gguf_name(g), h);
     }
-    if ((rc = tensor(g, "token_embd_norm.weight", h, 1, false, &w, err)) != 0 ||
-        (rc = tensor(g, "token_embd_norm.bias", h, 1, false, &b, err)) != 0) {
+    if ((rc = rag_gguf_shaped(g, "token_embd_norm.weight", h, 1, false, &w,
+                              err)) != 0 ||
+        (rc = rag_gguf_shaped(g, "token_embd_norm.bias", h, 1, false, &b,
+                              err)) != 0) {
         return rc;
     }
     m->first_type = calloc(4 * h, sizeof(float));

@@ -124,6 +124,12 @@ bool rag_gguf_next_string(const rag_gguf_value *v, size_t *at, const char **s,
 /* One row as float32: dims[0] numbers. row < t->rows. */
 void rag_gguf_row(const rag_gguf_tensor *t, uint64_t row, float *out);
 
+/* The tensor of a given shape (rows 0: any), RAG_E_CORRUPT when it has another
+ * or is missing; *out NULL when it is optional and missing. */
+int rag_gguf_shaped(const rag_gguf *g, const char *name, size_t columns,
+                    size_t rows, bool optional, const rag_gguf_tensor **out,
+                    rag_error *err);
+
 /*
  * For small files of numbers beside a model (adapters, query maps).
  *

@@ -1,7 +1,8 @@
 /*
- * gguf_matrix.c - reads the small files of numbers that go with a model.
+ * gguf_matrix.c - tensors by name and shape, and the small files of numbers
+ * that go with a model.
  *
- * Called by adapter.c and query_map.c. Immutable data, any thread.
+ * Called by bert.c, adapter.c and query_map.c. Immutable data, any thread.
  */
 #include "embed/gguf.h"
 
@@ -23,7 +24,7 @@ int rag_gguf_expect(const rag_gguf *g, const char *key, const char *want,
     return rc;
 }
 
-int rag_gguf_matrix(const rag_gguf *g, const char *name, size_t columns,
+int rag_gguf_shaped(const rag_gguf *g, const char *name, size_t columns,
                     size_t rows, bool optional, const rag_gguf_tensor **out,
                     rag_error *err) {
     const rag_gguf_tensor *t = rag_gguf_tensor_find(g, name);
@@ -33,6 +34,26 @@ int rag_gguf_matrix(const rag_gguf *g, const char *name, size_t columns,
                         : rag_error_set(err, RAG_E_CORRUPT,
                                         "%s: tensor %s is missing",
                                         rag_gguf_name(g), name);
+    }
+    if (t->dims[0] != columns || (rows > 0 && t->rows != rows)) {
+        return rag_error_set(err, RAG_E_CORRUPT,
+                             "%s: tensor %s has %llu x %llu numbers instead "
+                             "of %zu x %zu, which does not fit the model",
+                             rag_gguf_name(g), name,
+                             (unsigned long long)t->rows,
+                             (unsigned long long)t->dims[0],
+                             rows > 0 ? rows : (size_t)t->rows, columns);
+    }
+    return 0;
+}
+
+int rag_gguf_matrix(const rag_gguf *g, const char *name, size_t columns,
+                    size_t rows, bool optional, const rag_gguf_tensor **out,
+                    rag_error *err) {
+    int rc = rag_gguf_shaped(g, name, columns, rows, optional, out, err);
+    const rag_gguf_tensor *t = *out;
+    if (rc != 0 || !t) {
+        return rc;
     }
     if (t->type != RAG_GGUF_T_F32 && t->type != RAG_GGUF_T_F16) {
         return rag_error_set(err, RAG_E_UNSUPPORTED,
@@ -46,15 +67,6 @@ int rag_gguf_matrix(const rag_gguf *g, const char *name, size_t columns,
                              "%s: tensor %s: rank %llu is above %u",
                              rag_gguf_name(g), name,
                              (unsigned long long)t->rows, RAG_LORA_RANK_MAX);
-    }
-    if (t->dims[0] != columns || (rows > 0 && t->rows != rows)) {
-        return rag_error_set(err, RAG_E_CORRUPT,
-                             "%s: tensor %s has %llu x %llu numbers, which "
-                             "does not fit the model (%zu x %zu)",
-                             rag_gguf_name(g), name,
-                             (unsigned long long)t->rows,
-                             (unsigned long long)t->dims[0],
-                             rows > 0 ? rows : (size_t)t->rows, columns);
     }
     return 0;
 }
