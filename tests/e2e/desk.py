@@ -29,6 +29,15 @@ def program(name):
     return os.path.join(BUILD, name)
 
 
+def gone(pid):
+    """No such process, or only its name is left."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def wait_for(what, condition, seconds=PATIENCE):
     """Polls until condition() is true; its value."""
     until = time.monotonic() + seconds

@@ -58,15 +58,7 @@ def the_child_dies_with_the_daemon():
     d = DESK.daemons[-1]
     d.kill()
     d.wait()
-    e2e.wait_for("the child to end", lambda: gone(pid), 10)
-
-
-def gone(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as f:
-            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
+    e2e.wait_for("the child to end", lambda: e2e.gone(pid), 10)
 
 
 def a_restart_over_what_was_left_serves():

@@ -33,14 +33,6 @@ def children_of(pid):
     return found or [int(c) for c in own]
 
 
-def gone(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as f:
-            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
 def a_killed_run_takes_its_model_along():
     """kill -9 in the midst: the model ends too, what was read is stored."""
     DESK.write("visitors.md", BADGE)
@@ -54,7 +46,7 @@ def a_killed_run_takes_its_model_along():
     p.kill()
     p.wait()
     for pid in model:
-        e2e.wait_for("the model's end", lambda: gone(pid), 10)
+        e2e.wait_for("the model's end", lambda: e2e.gone(pid), 10)
 
 
 def the_next_run_writes_what_is_missing():
@@ -106,7 +98,7 @@ def a_signal_ends_it_with_its_model():
     assert p.poll() is None, p.returncode
     p.send_signal(signal.SIGINT)
     assert p.wait(e2e.PATIENCE) == 128 + signal.SIGINT
-    assert all(gone(pid) for pid in model)
+    assert all(e2e.gone(pid) for pid in model)
     assert expand()["written"] == 1
 
 

@@ -3,32 +3,10 @@
  * announces, what stands below a heading, a sentence for each of two things
  * asked, a row for each of two codes.
  */
-#include "generate/generate.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "test_generate_support.h"
 
 #define PASSAGES 2
 #define BASE 50 /* where passages begin in their documents */
-
-static rag_sentences *sentences;
-
-static int open_all(void **state) {
-    (void)state;
-    return rag_sentences_open(&sentences, NULL);
-}
-
-static int close_all(void **state) {
-    (void)state;
-    rag_sentences_close(sentences);
-    return 0;
-}
 
 /* A reader that finds these words in the passages. */
 typedef struct scene {

@@ -2,17 +2,9 @@
  * test_generate_read.c - evidence as a reading model sees it: its word
  * decides which sentence is quoted, and it is never believed blindly.
  */
-#include "generate/generate.h"
+#include "test_generate_support.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #define OFFICE                                                                                   \
     "창구는 평일 오전 9시에 엽니다. 비밀번호를 다섯 번 틀리면 계정이 " \
@@ -36,19 +28,6 @@ static int read_script(void *user, const rag_passage *p, size_t n,
     if (s->rc)
         return rag_error_set(err, s->rc, "the reader broke");
     memcpy(out, s->say, n * sizeof *out);
-    return 0;
-}
-
-static rag_sentences *sentences;
-
-static int open_all(void **state) {
-    (void)state;
-    return rag_sentences_open(&sentences, NULL);
-}
-
-static int close_all(void **state) {
-    (void)state;
-    rag_sentences_close(sentences);
     return 0;
 }
 

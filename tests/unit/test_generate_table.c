@@ -3,35 +3,13 @@
  * for byte, wherever the header stands; a header's words may be used, and its
  * columns tell which number is which.
  */
-#include "generate/generate.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "test_generate_support.h"
 
 #define HEADER "| 지역 | 일비 (1일) | 식비 (1일) | 숙박비 상한 (1박) |"
 #define DASHES "|---|---|---|---|"
 #define ROW_A "| 가 | 미화 40달러 | 미화 70달러 | 미화 200달러 |"
 #define ROW_B "| 나 | 미화 30달러 | 미화 50달러 | 미화 140달러 |"
 #define BASE 1000 /* where a passage begins in its document */
-
-static rag_sentences *sentences;
-
-static int open_all(void **state) {
-    (void)state;
-    return rag_sentences_open(&sentences, NULL);
-}
-
-static int close_all(void **state) {
-    (void)state;
-    rag_sentences_close(sentences);
-    return 0;
-}
 
 typedef struct world {
     rag_passage p;
