@@ -80,13 +80,19 @@ python_with_pip() {
     return 1
 }
 
-# Is there a cargo that knows the sparse index (1.68 and later)?
+# Is there a cargo that knows the sparse index (1.68 and later)? One in the
+# home folder may be a front without anything behind it (another HOME, sudo):
+# Debian's is looked at, too. Sets CARGO.
 cargo_usable() {
     local v
-    v=$(cargo --version 2>/dev/null) || return 1
-    v=${v#cargo }
-    v=${v%% *}
-    [ "$(printf '%s\n' 1.68.0 "$v" | sort -V | head -n 1)" = 1.68.0 ]
+    for CARGO in cargo /usr/bin/cargo; do
+        v=$("$CARGO" --version 2>/dev/null) || continue
+        v=${v#cargo }
+        v=${v%% *}
+        [ "$(printf '%s\n' 1.68.0 "$v" | sort -V | head -n 1)" = 1.68.0 ] &&
+            return 0
+    done
+    return 1
 }
 
 # pip_fetch LIST FOLDER [OPTION...]: the packages of LIST, each pinned by
