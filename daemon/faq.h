@@ -35,8 +35,11 @@ typedef struct rag_guard_result {
 int rag_faq_guard(const char *question, const char *entry,
                   rag_guard_result *out, rag_error *err);
 
-/* Whether both speak of some group of opposites and share no side of it: an
- * entry that must not be shown for the question, however near it is. */
+/* Whether the entry is about an opposite deed (add, remove) or another thing
+ * (credit card, debit card) than the question: not to be shown for it, however
+ * near it is. What of a thing is asked (when, how much) and what is told along
+ * with it (a locked card, at the counter) do not count: an entry may answer
+ * more than its title asks. */
 int rag_faq_contrary(const char *question, const char *entry, bool *out,
                      rag_error *err);
 

@@ -113,6 +113,18 @@ bool rag_faq_contrary_texts(const rag_faq_text *q, const rag_faq_text *e) {
     return false;
 }
 
+static bool opposed(const rag_faq_text *q, const rag_faq_text *e) {
+    for (size_t g = 0; g < rag_faq_groups(); g++) {
+        rag_faq_kind kind = rag_faq_kind_of(g);
+        if (kind == RAG_FAQ_ASKED || kind == RAG_FAQ_MATTER ||
+            rag_faq_is_told(g))
+            continue;
+        if (q->sides[g] && e->sides[g] && !(q->sides[g] & e->sides[g]))
+            return true;
+    }
+    return false;
+}
+
 /* Two texts to compare; the caller frees both whatever is returned. */
 static int read_both(const char *question, const char *entry,
                      rag_faq_text both[2], rag_error *err) {
@@ -129,7 +141,7 @@ static int with_both(const char *question, const char *entry,
     if (!rc && guard)
         rag_faq_guard_texts(&t[0], &t[1], guard);
     if (!rc && contrary)
-        *contrary = rag_faq_contrary_texts(&t[0], &t[1]);
+        *contrary = opposed(&t[0], &t[1]);
     rag_faq_text_free(&t[0]);
     rag_faq_text_free(&t[1]);
     free(t);

@@ -52,6 +52,8 @@ typedef enum rag_faq_kind {
 
 size_t rag_faq_groups(void);
 rag_faq_kind rag_faq_kind_of(size_t g);
+/* A circumstance that people tell along with what they need. */
+bool rag_faq_is_told(size_t g);
 /* Fills t->sides from its two forms. */
 void rag_faq_find_sides(rag_faq_text *t);
 /* True when at[0..left) begins with a word of some side that t speaks of too

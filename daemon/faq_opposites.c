@@ -15,11 +15,15 @@
 #define SIDES_MAX 8
 #define WORDS_MAX 44
 
+/* Told along with the need: the card is locked, at the counter, before the
+ * trip. */
+#define TOLD 0x100u
+
 /* A leading '=' asks for the whole English word, '~' for an English word that
  * only counts beside turn/switch/toggle ("on" is mostly a preposition). */
 typedef struct group {
     const char *name;
-    rag_faq_kind kind;
+    unsigned kind; /* rag_faq_kind, and TOLD */
     const char *sides[SIDES_MAX][WORDS_MAX];
 } group;
 
@@ -47,7 +51,7 @@ static const group GROUPS[] = {
        "=update", "modify"},
       {"미등록", "미신청", "미지정"}}},
     {"switch",
-     RAG_FAQ_PLAIN,
+     RAG_FAQ_PLAIN | TOLD,
      {{"켜", "활성화", "사용하", "허용", "~on", "enabl", "activat", "unblock",
        "=allow", "unlock", "unfreez", "=resume"},
       {"끄", "꺼", "비활성화", "사용중지", "차단", "~off", "disabl",
@@ -60,33 +64,33 @@ static const group GROUPS[] = {
        "cash out"},
       {"이체", "송금", "보내", "transfer", "send", "remit"}}},
     {"direction",
-     RAG_FAQ_PLAIN,
+     RAG_FAQ_PLAIN | TOLD,
      {{"받은", "받는", "수취", "들어온", "receiv", "incoming", "inbound"},
       {"보낸", "보내", "송금", "나간", "send", "sent", "outgoing",
        "outbound"}}},
     {"party",
-     RAG_FAQ_SCOPE_USUAL,
+     RAG_FAQ_SCOPE_USUAL | TOLD,
      {{"개인", "individual", "personal", "=private"},
       {"법인", "기업", "회사", "사업자", "corporat", "business", "my company",
        "company account", "company card"},
       {"공동", "joint"}}},
     {"place",
-     RAG_FAQ_SCOPE_USUAL,
+     RAG_FAQ_SCOPE_USUAL | TOLD,
      {{"국내", "domestic"},
       {"해외", "국외", "외국", "overseas", "foreign", "abroad",
        "international"}}},
     {"order",
-     RAG_FAQ_PLAIN,
+     RAG_FAQ_PLAIN | TOLD,
      {{"이전", "하기전", "만기전", "만료전", "입주전", "이사전", "되기전",
        "전에", "before", "prior to"},
       {"이후", "한후", "만기후", "만료후", "입주후", "이사후", "된후", "뒤에",
        "다음에", "하고나서", "after", "=past"},
       {"동안", "=during", "=while"}}},
     {"age of a thing",
-     RAG_FAQ_PLAIN,
+     RAG_FAQ_PLAIN | TOLD,
      {{"기존", "구형", "existing", "=old"}, {"신규", "신형", "=new"}}},
     {"bound",
-     RAG_FAQ_SCOPE,
+     RAG_FAQ_SCOPE | TOLD,
      {{"이상", "at least", "or more"},
       {"미만", "=under", "less than", "younger"},
       {"이하", "at most", "or less", "=up to"},
@@ -120,7 +124,7 @@ static const group GROUPS[] = {
       {"만기상환", "만기일시"},
       {"분할상환", "instal"}}},
     {"ending",
-     RAG_FAQ_PLAIN,
+     RAG_FAQ_PLAIN | TOLD,
      {{"중도해지", "early"}, {"만기해지", "만기", "maturity", "matur"}}},
     {"approval",
      RAG_FAQ_PLAIN,
@@ -138,13 +142,13 @@ static const group GROUPS[] = {
      RAG_FAQ_SCOPE,
      {{"재발급", "reissu", "replac"}, {"신규발급", "최초발급"}}},
     {"sign",
-     RAG_FAQ_PLAIN,
+     RAG_FAQ_PLAIN | TOLD,
      {{"로그인", "log in", "login", "sign in"},
       {"로그아웃", "log out", "logout", "sign out"},
       {"회원가입", "sign up"}}},
     {"opt", RAG_FAQ_PLAIN, {{"수신동의", "opt in"}, {"수신거부", "opt out"}}},
     {"lock",
-     RAG_FAQ_PLAIN,
+     RAG_FAQ_PLAIN | TOLD,
      {{"잠금", "잠그", "잠겼", "잠기", "정지", "=lock", "=locked", "freez",
        "suspend"},
       {"잠금해제", "해제", "풀", "재개", "unlock", "unfreez", "resum"}}},
@@ -152,7 +156,7 @@ static const group GROUPS[] = {
      RAG_FAQ_PLAIN,
      {{"무료", "면제", "=free", "waive"}, {"유료", "charged"}}},
     {"payer",
-     RAG_FAQ_PLAIN,
+     RAG_FAQ_PLAIN | TOLD,
      {{"환급", "환불", "refund"}, {"납부", "내야", "=pay"}}},
     {"way of transfer",
      RAG_FAQ_PLAIN,
@@ -160,7 +164,7 @@ static const group GROUPS[] = {
       {"수동이체", "manual"},
       {"예약이체", "scheduled"}}},
     {"currency",
-     RAG_FAQ_SCOPE,
+     RAG_FAQ_SCOPE | TOLD,
      {{"원화", "=won", "krw"},
       {"외화", "foreign currency"},
       {"달러", "dollar", "usd"},
@@ -171,33 +175,33 @@ static const group GROUPS[] = {
      {{"매수", "사려", "사고싶", "살때", "buy"},
       {"매도", "팔려", "팔고", "팔때", "sell"}}},
     {"role",
-     RAG_FAQ_SCOPE_USUAL,
+     RAG_FAQ_SCOPE_USUAL | TOLD,
      {{"본인", "myself"}, {"대리인", "가족", "proxy", "on behalf"}}},
     {"age of a person",
-     RAG_FAQ_SCOPE,
+     RAG_FAQ_SCOPE | TOLD,
      {{"미성년", "청소년", "어린이", "minor", "child"},
       {"성인", "adult"},
       {"고령", "노인", "senior"}}},
     {"residence",
-     RAG_FAQ_SCOPE_USUAL,
+     RAG_FAQ_SCOPE_USUAL | TOLD,
      {{"거주자", "resident"}, {"비거주자", "non resident"}}},
     {"day",
-     RAG_FAQ_SCOPE,
+     RAG_FAQ_SCOPE | TOLD,
      {{"평일", "영업일", "weekday", "business day"},
       {"주말", "휴일", "공휴일", "weekend", "holiday"}}},
     {"time of day",
-     RAG_FAQ_PLAIN,
+     RAG_FAQ_PLAIN | TOLD,
      {{"오전", "=am", "morning"},
       {"오후", "=pm", "afternoon"},
       {"야간", "night"}}},
     {"period",
-     RAG_FAQ_SCOPE,
+     RAG_FAQ_SCOPE | TOLD,
      {{"하루", "1일", "일일", "daily", "per day", "a day"},
       {"1회", "한번에", "per transaction", "at once", "single", "one time"},
       {"월간", "한달", "매월", "monthly", "a month"},
       {"연간", "매년", "yearly", "annual"}}},
     {"channel",
-     RAG_FAQ_PLAIN,
+     RAG_FAQ_PLAIN | TOLD,
      {{"인터넷뱅킹", "홈페이지", "online banking", "internet banking",
        "website"},
       {"모바일", "앱", "=app", "=apps", "mobile"},
@@ -205,11 +209,11 @@ static const group GROUPS[] = {
       {"자동화기기", "현금인출기", "atm"},
       {"전화", "콜센터", "폰뱅킹", "phone", "call centre", "call center"}}},
     {"start",
-     RAG_FAQ_PLAIN,
+     RAG_FAQ_PLAIN | TOLD,
      {{"시작", "개시", "start", "begin"},
       {"종료", "마감", "중지", "중단", "=end", "stop", "finish"}}},
     {"inclusion",
-     RAG_FAQ_PLAIN,
+     RAG_FAQ_PLAIN | TOLD,
      {{"포함", "includ", "=with"}, {"제외", "exclud", "without"}}},
     {"increase",
      RAG_FAQ_PLAIN,
@@ -218,7 +222,7 @@ static const group GROUPS[] = {
      RAG_FAQ_PLAIN,
      {{"입사", "채용", "hired", "joining"},
       {"퇴사", "퇴직", "resign", "leaving", "quit"}}},
-    {"attendance", RAG_FAQ_PLAIN, {{"출근"}, {"퇴근"}}},
+    {"attendance", RAG_FAQ_PLAIN | TOLD, {{"출근"}, {"퇴근"}}},
     {"pay side",
      RAG_FAQ_PLAIN,
      {{"구매", "매입", "purchas"}, {"판매", "매출", "sale"}}},
@@ -371,7 +375,7 @@ bool rag_faq_shares_side(const rag_faq_text *t, const char *at, size_t left,
                          size_t *n) {
     *n = 0;
     for (size_t g = 0; g < NGROUPS; g++) {
-        if (RAG_FAQ_IS_LOOSE(GROUPS[g].kind))
+        if (RAG_FAQ_IS_LOOSE(rag_faq_kind_of(g)))
             continue;
         for (size_t s = 0; s < SIDES_MAX && GROUPS[g].sides[s][0]; s++) {
             size_t longest = 0;
@@ -392,8 +396,8 @@ bool rag_faq_shares_side(const rag_faq_text *t, const char *at, size_t left,
 size_t rag_faq_matter_noun(const char *at, size_t left) {
     size_t longest = 0;
     for (size_t g = 0; g < NGROUPS; g++)
-        for (size_t s = 0; GROUPS[g].kind == RAG_FAQ_MATTER && s < MATTER_NOUNS;
-             s++)
+        for (size_t s = 0;
+             rag_faq_kind_of(g) == RAG_FAQ_MATTER && s < MATTER_NOUNS; s++)
             for (size_t w = 0; w < WORDS_MAX && GROUPS[g].sides[s][w]; w++) {
                 size_t n = strlen(GROUPS[g].sides[s][w]);
                 if (n > longest && n <= left &&
@@ -404,7 +408,11 @@ size_t rag_faq_matter_noun(const char *at, size_t left) {
 }
 
 rag_faq_kind rag_faq_kind_of(size_t g) {
-    return GROUPS[g].kind;
+    return (rag_faq_kind)(GROUPS[g].kind & ~TOLD);
+}
+
+bool rag_faq_is_told(size_t g) {
+    return (GROUPS[g].kind & TOLD) != 0;
 }
 
 void rag_faq_find_sides(rag_faq_text *t) {

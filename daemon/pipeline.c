@@ -268,18 +268,20 @@ static int step_evidence(rag_asking *a, rag_error *err) {
     a->hit_of = calloc(a->found.n, sizeof *a->hit_of);
     if (!a->passages || !a->hit_of)
         return rag_error_set(err, RAG_E_NOMEM, "no memory for passages");
-    double floor = a->found.hits[0].score * PASSAGE_SHARE;
+    double floor = 0;
     bool past = names_year(rag_buf_str(&a->question));
     for (size_t i = 0; i < a->found.n; i++) {
         const rag_index_hit *h = &a->found.hits[i];
         bool contrary;
         if (i && (h->score < floor || (h->superseded && !past)))
-            continue;
+            continue; /* the floor hangs on the best that is not contrary */
         int rc = rag_asking_contrary(a, h, &contrary, err);
         if (rc)
             return rc;
         if (contrary)
             continue;
+        if (!a->npassages)
+            floor = h->score * PASSAGE_SHARE;
         a->hit_of[a->npassages] = i;
         a->passages[a->npassages++] = (rag_passage){.doc = h->doc,
                                                     .title = h->title,

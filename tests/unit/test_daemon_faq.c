@@ -353,6 +353,43 @@ static void no_opposite_is_answered_however_near(void **state) {
     assert_int_equal(bad, 0);
 }
 
+/* What an entry is about keeps it from being shown, not what its title asks
+ * nor what people tell along with their need. */
+static void entries_of_the_opposite_deed_are_contrary(void **state) {
+    static const struct {
+        const char *question, *entry;
+        bool contrary;
+    } pairs[] = {
+        {"자동이체를 등록하고 싶어요", "자동이체는 어떻게 해지하나요?", true},
+        {"한도를 올려 주세요", "이체 한도를 낮추려면 어떻게 하나요?", true},
+        {"체크카드 연회비", "신용카드 연회비는 얼마인가요?", true},
+        {"How much is a credit card?", "What does a debit card cost?", true},
+        {"close my account", "How do I open an account?", true},
+        {"카드 결제일은 언제로 고를 수 있나요?",
+         "신용카드 결제일을 바꾸려면 어떻게 하나요?", false},
+        {"해외결제 차단하려는데 앱 어디서 해요?",
+         "카드의 해외 결제를 끄려면 어떻게 하나요?", false},
+        {"How soon must the bank have my new card?",
+         "How do I update my card details?", false},
+        {"my card is locked, what now?", "How do I unlock my card?", false},
+        {"남은 유로를 원화로 바꿀 때 우대",
+         "외화 현찰을 팔 때 환율 우대는 얼마나 되나요?", false},
+        {"창구에서 카드를 만들 수 있나요?",
+         "앱에서 카드를 만들려면 어떻게 하나요?", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        rag_error err;
+        bool contrary;
+        assert_int_equal(rag_faq_contrary(pairs[i].question, pairs[i].entry,
+                                          &contrary, &err),
+                         0);
+        if (contrary != pairs[i].contrary)
+            fail_msg("%s / %s: %scontrary", pairs[i].question, pairs[i].entry,
+                     contrary ? "" : "not ");
+    }
+}
+
 static void no_other_number_is_answered_however_near(void **state) {
     (void)state;
     size_t bad = 0;
@@ -529,6 +566,7 @@ int main(void) {
         cmocka_unit_test(what_is_left_open_is_vague),
         cmocka_unit_test(the_right_entry_beats_the_nearer_one),
         cmocka_unit_test(no_opposite_is_answered_however_near),
+        cmocka_unit_test(entries_of_the_opposite_deed_are_contrary),
         cmocka_unit_test(no_other_number_is_answered_however_near),
         cmocka_unit_test(one_key_wrong_is_the_same),
         cmocka_unit_test(a_real_word_is_no_slip),
