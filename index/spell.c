@@ -5,7 +5,9 @@
  * Asked only for words with no match, so that it costs nothing otherwise:
  *  - Latin: tokens at one insertion, deletion, substitution or transposition
  *    (Damerau), looked for under the prefixes such a word can have;
- *  - Hangul: one letter (jamo) of one syllable changed;
+ *  - Hangul: one letter (jamo) of one syllable changed, in the whole or in one
+ *    of the two known words that it is put together from;
+ *  - short forms: 예담대 is 예금담보대출, the first syllables of its words;
  *  - letter names: 에이티엠 is ATM;
  *  - loan words: both scripts are reduced to their consonants as Korean
  *    writes them (Kubernetes and 쿠버네티스 are KBNTS), and words of the other
@@ -170,25 +172,105 @@ static void try_hangul(spell *s, const uint32_t *w, size_t n) {
     }
 }
 
-static void hangul_typos(spell *s) {
+static void hangul_typos(spell *s, const uint32_t *word, size_t len) {
     static const uint32_t step[3] = {588, 28, 1}, count[3] = {19, 21, 28};
     uint32_t w[LETTERS_MAX];
 
-    if (s->len > 6)
+    if (len > 6)
         return;
-    for (size_t i = 0; i < s->len; i++)
+    for (size_t i = 0; i < len; i++)
         for (int j = 0; j < 3; j++) {
-            uint32_t at = s->word[i] - 0xAC00;
+            uint32_t at = word[i] - 0xAC00;
             uint32_t digit = at / step[j] % count[j];
 
             for (uint32_t d = 0; d < count[j]; d++) {
                 if (d == digit)
                     continue;
-                memcpy(w, s->word, s->len * sizeof(*w));
+                memcpy(w, word, len * sizeof(*w));
                 w[i] = 0xAC00 + at - digit * step[j] + d * step[j];
-                try_hangul(s, w, s->len);
+                try_hangul(s, w, len);
             }
         }
+}
+
+/* ---- short forms and compounds ----------------------------------------------------- */
+
+static int try_long_form(void *user, const char *token, size_t len, size_t df) {
+    spell *s = user;
+    uint32_t w[LETTERS_MAX];
+    size_t n = decode(token + 1, len - 1, w);
+    bool same = n == 2 * s->len;
+
+    for (size_t i = 0; i < s->len && same; i++)
+        same = w[2 * i] == s->word[i];
+    if (same)
+        add(s, RAG_TERM_STEM, token, len, df);
+    return ++s->scanned >= SCAN_MAX || s->found == FOUND_MAX;
+}
+
+/* The first syllables of words of two: most words of a compound are such.
+ * Each syllable stands for a word, and weighs as one. */
+static void long_forms(spell *s) {
+    double weight = s->weight;
+    char prefix[8] = "=";
+
+    if (s->len > 4)
+        return;
+    s->scanned = 0;
+    s->weight *= (double)s->len;
+    s->rc = rag_fts_prefix(s->store, prefix,
+                           1 + rag_utf8_put(s->word[0], prefix + 1),
+                           try_long_form, s, s->err);
+    s->weight = weight;
+}
+
+static size_t stem_df(spell *s, const uint32_t *w, size_t n) {
+    char token[4 * LETTERS_MAX + 1] = "=";
+    size_t df = 0;
+
+    if (s->rc == 0)
+        s->rc = rag_fts_df(s->store, token, 1 + encode(w, n, token + 1), &df,
+                           s->err);
+    return df;
+}
+
+static void add_stem(spell *s, const uint32_t *w, size_t n, size_t df) {
+    char token[4 * LETTERS_MAX + 1] = "=";
+
+    add(s, RAG_TERM_STEM, token, 1 + encode(w, n, token + 1), df);
+}
+
+/* Two known words written as one, or a known one and one with an error. */
+static void compounds(spell *s) {
+    const uint32_t *w = s->word;
+    size_t head[LETTERS_MAX], tail[LETTERS_MAX], best = 0, most = 0;
+
+    for (size_t i = 2; i + 2 <= s->len; i++) {
+        size_t less;
+
+        head[i] = stem_df(s, w, i);
+        tail[i] = stem_df(s, w + i, s->len - i);
+        less = head[i] < tail[i] ? head[i] : tail[i];
+        if (less > most) {
+            most = less;
+            best = i;
+        }
+    }
+    if (best > 0) {
+        add_stem(s, w, best, head[best]);
+        add_stem(s, w + best, s->len - best, tail[best]);
+        return;
+    }
+    for (size_t i = 2; i + 2 <= s->len && s->found == 0; i++) {
+        if (head[i] > 0)
+            hangul_typos(s, w + i, s->len - i);
+        else if (tail[i] > 0)
+            hangul_typos(s, w, i);
+        if (s->found > 0 && head[i] > 0)
+            add_stem(s, w, i, head[i]);
+        else if (s->found > 0)
+            add_stem(s, w + i, s->len - i, tail[i]);
+    }
 }
 
 /* ---- letter names -------------------------------------------------------------------- */
@@ -454,8 +536,13 @@ static void repair_hangul(spell *s, const rag_query_term *terms, size_t n) {
     if (s->found == 0 && parts_unknown(terms, n, s->from->word) &&
         hangul_skeleton(s->word, s->len, s->skeleton) >= SKELETON_MIN)
         sound_in_latin(s);
-    if (s->rc == 0 && s->found == 0 && parts_unknown(terms, n, s->from->word))
-        hangul_typos(s);
+    if (s->rc != 0 || s->found > 0 || !parts_unknown(terms, n, s->from->word))
+        return;
+    long_forms(s);
+    if (s->rc == 0 && s->found == 0)
+        hangul_typos(s, s->word, s->len);
+    if (s->rc == 0 && s->found == 0)
+        compounds(s);
 }
 
 static void repair_latin(spell *s) {

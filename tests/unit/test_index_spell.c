@@ -16,6 +16,10 @@ static const test_doc docs[] = {
     {.id = "password", .text = "비밀번호를 다섯 번 틀리면 잠깁니다."},
     {.id = "server", .text = "데이터베이스 백업은 매일 밤에 합니다."},
     {.id = "login", .text = "대시보드 로그인 화면입니다."},
+    {.id = "pledge", .text = "예금담보대출의 한도를 안내합니다."},
+    {.id = "meal", .text = "야근 식대는 한 끼에 만 원까지입니다."},
+    {.id = "overtime", .text = "야근 신청은 팀장에게 한다."},
+    {.id = "supply", .text = "기간이 끝나면 자동으로 연장된다."},
 };
 
 static const struct {
@@ -35,6 +39,12 @@ static const struct {
     {"채크카드", "card"},
     {"게좌", "account"},
     {"비밀번허", "password"},
+    {"야근식데", "meal"}, /* in one of two words written as one */
+    /* two words written as one */
+    {"자동연장", "supply"},
+    /* the first syllables of a compound's words */
+    {"예담대", "pledge"},
+    {"예담대는 얼마", "pledge"},
     /* English in Hangul */
     {"브이피엔", "vpn"},
     {"페이롤", "vpn"},
