@@ -202,27 +202,41 @@ static bool word_byte(char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z');
 }
 
-/* b occurs in a, not as a part of a longer number or Latin word. */
-static bool occurs(const char *a, const char *b) {
+/* Where b ends when it begins at a, NULL when it does not. Spaces are typed as
+ * people please in Korean: with `loose` they count only between two numbers or
+ * Latin words. */
+static const char *match(const char *a, const char *b, bool loose) {
+    char before = ' ';
+
+    for (; *b; a++, b++) {
+        bool gap_a = *a == ' ', gap_b = *b == ' ';
+
+        if (loose) {
+            a += gap_a;
+            b += gap_b;
+            if (gap_a != gap_b && word_byte(before) && word_byte(*b))
+                return NULL;
+        }
+        if (*a != *b)
+            return NULL;
+        before = *b;
+    }
+    return a;
+}
+
+/* b occurs in a, not as a part of a longer number or Latin word. Both are
+ * normal: single spaces, none at the ends. */
+static bool occurs(const char *a, const char *b, bool loose) {
     size_t len = strlen(b);
 
-    for (const char *at = len ? strstr(a, b) : NULL; at;
-         at = strstr(at + 1, b)) {
-        bool left = at > a && word_byte(at[-1]) && word_byte(*b);
-        bool right = word_byte(b[len - 1]) && word_byte(at[len]);
-        if (!left && !right)
+    for (const char *at = a; len && *at; at++) {
+        const char *end = *at == ' ' ? NULL : match(at, b, loose);
+
+        if (end && !(at > a && word_byte(at[-1]) && word_byte(*b)) &&
+            !(word_byte(b[len - 1]) && word_byte(*end)))
             return true;
     }
     return false;
-}
-
-static void drop_spaces(char *s) {
-    char *d = s;
-
-    for (; *s; s++)
-        if (*s != ' ')
-            *d++ = *s;
-    *d = 0;
 }
 
 bool rag_eval_contains(const char *answer, char *const *accepted, size_t n) {
@@ -231,11 +245,8 @@ bool rag_eval_contains(const char *answer, char *const *accepted, size_t n) {
     for (size_t i = 0; i < n && !found; i++) {
         char *a = normal(answer), *b = normal(accepted[i]);
 
-        if (a && b && !strcmp(rag_unicode_lang(b, strlen(b)), "ko")) {
-            drop_spaces(a); /* typed as people please in Korean */
-            drop_spaces(b);
-        }
-        found = a && b && occurs(a, b);
+        found = a && b &&
+                occurs(a, b, strcmp(rag_unicode_lang(b, strlen(b)), "ko") == 0);
         free(a);
         free(b);
     }

@@ -91,6 +91,7 @@ static void quantiles_interpolate(void **state) {
 static void answers_compare_as_people_read_them(void **state) {
     char *men[] = {"40 men"}, *fee[] = {"3만 원"}, *five[] = {"5"};
     char *cat[] = {"cat"}, *both[] = {"수수료", "annual fee"};
+    char *digits[] = {"40자리"}, *cure[] = {"60 ℃ 90분"};
 
     (void)state;
     assert_true(rag_eval_contains("It was the 40  Men.", men, 1));
@@ -100,6 +101,12 @@ static void answers_compare_as_people_read_them(void **state) {
     assert_false(rag_eval_contains("day [5]", five, 1));
     assert_false(rag_eval_contains("concatenate", cat, 1));
     assert_true(rag_eval_contains("the annual fee is due", both, 2));
+    /* a space ends a number, in Korean too */
+    assert_true(rag_eval_contains("해시는 SHA-1 40자리입니다", digits, 1));
+    assert_true(rag_eval_contains("해시는 40 자리", digits, 1));
+    assert_false(rag_eval_contains("해시는 140자리", digits, 1));
+    assert_true(rag_eval_contains("저온형 mPa·s | 60 ℃ 90분 |", cure, 1));
+    assert_false(rag_eval_contains("6090분", cure, 1));
     NEAR(rag_eval_exact("The 40 men!", men, 1), 1);
     NEAR(rag_eval_exact("41 men", men, 1), 0);
     NEAR(rag_eval_f1("40 soldiers", men, 1), .5);
