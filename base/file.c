@@ -146,6 +146,11 @@ int rag_file_map_open(const char *path, rag_file_map *out, rag_error *err) {
     return rc;
 }
 
+void rag_file_map_forget(const rag_file_map *m) {
+    if (m->base)
+        (void)madvise(m->base, m->len, MADV_DONTNEED);
+}
+
 void rag_file_unmap(rag_file_map *m) {
     if (!m)
         return;

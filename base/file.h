@@ -32,6 +32,9 @@ typedef struct rag_file_map {
 } rag_file_map;
 int rag_file_map_open(const char *path, rag_file_map *out, rag_error *err);
 void rag_file_unmap(rag_file_map *m);
+/* Gives back the memory of what was read of it so far; it is read again where
+ * it is needed. Any thread, also while others read. */
+void rag_file_map_forget(const rag_file_map *m);
 
 /*
  * Replaces path by data, all or nothing and surviving power loss: temporary

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 /* Bytes hashed at the start, middle and end of each tensor. */
+#define FORGET_TOKENS 512u /* embedded between giving the file's memory back */
 #define SAMPLE_BYTES 4096u
 #define EXACT_KERNEL "onednn-f32"
 #define KERNEL_VARIABLE "RAGD_ENCODER_KERNEL"
@@ -202,6 +203,12 @@ int rag_engine_open(const char *gguf_path, const char *adapter_path,
         rag_engine_close(e);
         return rc;
     }
+    /* From here on only rows of embeddings are read. Each brings a piece of
+     * the file along (64 KiB here), a thousand of them nearly all of it. */
+    rag_gguf_forget(e->gguf);
+    if (e->adapter) {
+        rag_gguf_forget(e->adapter->g);
+    }
     *out = e;
     return 0;
 }
@@ -223,6 +230,12 @@ void rag_engine_close(rag_engine *e) {
 
 int rag_engine_run(rag_engine *e, const rag_bert_batch *b,
                    float *const *vectors, rag_error *err) {
-    return e->int8 ? rag_bert_int8_run(e->int8, b, vectors, err)
-                   : rag_bert_f32_run(e->f32, b, vectors, err);
+    int rc = e->int8 ? rag_bert_int8_run(e->int8, b, vectors, err)
+                     : rag_bert_f32_run(e->f32, b, vectors, err);
+    e->embedded += b->start[b->n] - b->start[0];
+    if (e->embedded >= FORGET_TOKENS) {
+        rag_gguf_forget(e->gguf);
+        e->embedded = 0;
+    }
+    return rc;
 }

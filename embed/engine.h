@@ -27,6 +27,7 @@ typedef struct rag_engine {
     rag_pack *pack; /* of int8 */
     rag_bert_int8 *int8; /* one of the two ways, the other NULL */
     rag_bert_f32 *f32;
+    size_t embedded; /* tokens since the file's memory was given back */
     int threads;
     const char *kernel;
     char fingerprint[65]; /* of the file, and of the adapter's */

@@ -405,6 +405,12 @@ int rag_gguf_open(const char *path, rag_gguf **out, rag_error *err) {
     return 0;
 }
 
+void rag_gguf_forget(const rag_gguf *g) {
+    if (g->mapped) {
+        rag_file_map_forget(&g->map);
+    }
+}
+
 void rag_gguf_close(rag_gguf *g) {
     if (!g) {
         return;

@@ -86,6 +86,8 @@ int rag_gguf_open(const char *path, rag_gguf **out, rag_error *err);
 int rag_gguf_open_memory(const void *data, size_t len, const char *name,
                          rag_gguf **out, rag_error *err);
 void rag_gguf_close(rag_gguf *g);
+/* Gives back the memory of what was read of a file; see rag_file_map_forget. */
+void rag_gguf_forget(const rag_gguf *g);
 
 /* The path or name it was opened with; until close. */
 const char *rag_gguf_name(const rag_gguf *g);

@@ -144,6 +144,9 @@ static void test_map(void **state) {
     /* The map is of the file that was there, not of the name. */
     put(in("a"), "other");
     assert_memory_equal(m.data, "hello", 5);
+    /* What was given back is read again. */
+    rag_file_map_forget(&m);
+    assert_memory_equal(m.data, "hello", 5);
     rag_file_unmap(&m);
     rag_file_unmap(&m);
     rag_file_unmap(NULL);
@@ -151,6 +154,7 @@ static void test_map(void **state) {
     assert_int_equal(rag_file_map_open(in("empty"), &m, &err), 0);
     assert_int_equal(m.len, 0);
     assert_non_null(m.data);
+    rag_file_map_forget(&m);
     rag_file_unmap(&m);
 }
 
