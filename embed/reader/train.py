@@ -1,22 +1,29 @@
 #!/usr/bin/env python3
 """Trains the reader: an adapter that makes the encoder judge and find answers.
 
-usage: train.py [--minutes N] [--set DIR] [--start READER.gguf]
+usage: train.py [--minutes N] [--set DIR] [--start READER.gguf [--blend SHARE]]
                 ENCODER.gguf OUT.gguf PASSAGES.jsonl...
        train.py --held-out DIR PASSAGES.jsonl...
 
 A passage is a line {"id", "lang", "title", "text", "qas": [{"q", "a": [..]}]}:
 "a" holds the words of the text that answer "q", and is empty when the passage
 does not answer it. A line without "text" has further questions about a passage
-of an earlier line or file. --start goes on from a reader. The encoder's weights stay as they are; a LoRA adapter (Hu
-et al. 2021) on every matrix of the upper layers and two heads are learned:
-start and end of the answer (the first token stands for "none"), and whether
-the passage answers at all. OUT is the file that `reader.model` names.
+of an earlier line or file. A line {"id", "group", "q", "a", "alt": [..]} is an
+FAQ entry with customers' wordings of its question, which its neighbours in the
+group do not answer.
 
-One passage in fourteen, chosen by its id, is never trained on. --held-out
-writes these questions as a set for `rag eval`, among the documents of all
-passages. README.md beside this file says what the shipped adapter was trained
-on, for how long, and how well it does.
+The encoder's weights stay as they are; a LoRA adapter (Hu et al. 2021) on
+every matrix of the upper layers and two heads are learned: start and end of
+the answer (the first token stands for "none"), and whether the passage answers
+at all. OUT is the file that `reader.model` names. --start goes on from a
+reader; with --blend only that share of the way counts in the end, which keeps
+what was learned before (Wortsman et al. 2022).
+
+One passage in fourteen and one group of entries in eight, by the hash of their
+names, are never trained on. --held-out writes the passages' questions of these
+as a set for `rag eval`, among the documents of all passages. README.md beside
+this file says what the shipped adapter was trained on, for how long, and how
+well it does.
 """
 import argparse
 import hashlib
@@ -32,11 +39,13 @@ QUESTION_TOKENS, TITLE_TOKENS, SEQUENCE_TOKENS = 96, 40, 500
 DISTRACTOR_TOKENS = 120
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_up", "ffn_down")
 HELD_OUT_OF = 14
+GROUPS_HELD_OUT_OF = 8
+NEIGHBOUR, STRANGER = 0.7, 0.15  # how often a wording meets a wrong entry
 NEVER = -1e4  # a logit that no training lifts
 
 
-def held_out(passage_id):
-    return int(hashlib.md5(passage_id.encode()).hexdigest(), 16) % HELD_OUT_OF == 0
+def held_out(name, among=HELD_OUT_OF):
+    return int(hashlib.md5(name.encode()).hexdigest(), 16) % among == 0
 
 
 def read_lines(paths):
@@ -200,7 +209,7 @@ class Example:
 def load_examples(tokenizer, paths):
     out, passages = [], {}
     for d in read_lines(paths):
-        if held_out(d["id"]):
+        if "alt" in d or held_out(d["id"]):
             continue
         p = passages.get(d["id"])
         if p is None:
@@ -210,6 +219,29 @@ def load_examples(tokenizer, paths):
             if bool(spans) == bool(qa["a"]):
                 out.append(Example(qa["q"], p, spans))
     return out
+
+
+class Wording:
+    """What a customer says, the entry that answers, those that nearly do."""
+
+    def __init__(self, question, entry, neighbours):
+        self.question, self.entry, self.neighbours = question, entry, neighbours
+
+
+def load_wordings(tokenizer, paths):
+    """Wordings, and all entries. The answer is any sentence of the entry."""
+    groups = {}
+    for path in paths:
+        for d in read_lines([path]):
+            if "alt" not in d or held_out(d["group"], GROUPS_HELD_OUT_OF):
+                continue
+            p = Passage(tokenizer, {"id": d["id"], "title": d["q"], "text": d["a"]})
+            p.sentences = [s for x in re.split(r"(?<=[.?!])\s+", d["a"])
+                           for s in list(p.spans(x))[:1]]
+            groups.setdefault((path, d["group"]), []).append((p, d["alt"]))
+    out = [Wording(q, p, [o for o, _ in group if o is not p])
+           for group in groups.values() for p, alt in group for q in alt]
+    return out, [p for group in groups.values() for p, _ in group]
 
 
 def load_set(tokenizer, folder):
@@ -302,7 +334,23 @@ def without_answer(tokenizer, e):
                                "text": ("\n" if "\n" in text else " ").join(kept)})
 
 
-def epoch(tokenizer, examples, rng, tokens):
+def wording_items(tokenizer, wordings, entries, rng):
+    items = []
+    for w in wordings:
+        items.append(sequence(tokenizer, w.question, w.entry, w.entry.sentences,
+                              True, None, False))
+        u, other = rng.random(), None
+        if u < NEIGHBOUR and w.neighbours:
+            other = rng.choice(w.neighbours)
+        elif u >= 1 - STRANGER:
+            other = rng.choice(entries)
+        if other not in (None, w.entry):
+            items.append(sequence(tokenizer, w.question, other, [], True, None,
+                                  False))
+    return items
+
+
+def epoch(tokenizer, examples, wordings, rng, args):
     """Batches of about so many tokens, each of sequences of like length."""
     items = []
     for e in examples:
@@ -323,12 +371,15 @@ def epoch(tokenizer, examples, rng, tokens):
         if rest:
             items.append(sequence(tokenizer, q, rest, [], rng.random() < 0.75,
                                   None, False))
+    if args.of_passages and len(items) > args.of_passages:
+        items = rng.sample(items, args.of_passages)
+    items += wording_items(tokenizer, *wordings, rng)
     rng.shuffle(items)
     batches = []
     for c in range(0, len(items), 1024):
         part, batch = [], []
         for it in sorted(items[c:c + 1024], key=lambda x: len(x[0])):
-            if batch and len(it[0]) * (len(batch) + 1) > tokens:
+            if batch and len(it[0]) * (len(batch) + 1) > args.tokens:
                 part.append(batch)
                 batch = []
             batch.append(it)
@@ -365,7 +416,7 @@ def loss_of(model, batch):
             + 0.7 * F.binary_cross_entropy_with_logits(answers, truth))
 
 
-def train(model, tokenizer, examples, args):
+def train(model, tokenizer, examples, wordings, args):
     import torch
     rng = random.Random(1)
     params = [p for p in model.parameters() if p.requires_grad]
@@ -377,7 +428,7 @@ def train(model, tokenizer, examples, args):
     started, step, done, recent = time.time(), 0, 0.0, []
     model.train()
     while done < 1:
-        batches = epoch(tokenizer, examples, rng, args.tokens)
+        batches = epoch(tokenizer, examples, wordings, rng, args)
         for batch in batches:
             done = max((time.time() - started) / 60 / args.minutes,
                        step / (len(batches) * args.epochs))
@@ -417,6 +468,13 @@ def start_from(model, path):
                 to.copy_(of["reader.%s.%s" % (head, part)].view_as(to))
 
 
+def blend(model, start, share):
+    import torch
+    with torch.no_grad():
+        for p, old in zip(model.parameters(), start):
+            p.copy_(old + share * (p - old))
+
+
 def save(model, path, rank, name):
     import gguf
     import numpy
@@ -447,11 +505,14 @@ def main():
     ap.add_argument("--held-out", metavar="DIR")
     ap.add_argument("--set", metavar="DIR", help="docs.jsonl and queries.jsonl")
     ap.add_argument("--start", metavar="READER.gguf")
+    ap.add_argument("--blend", type=float, default=1, metavar="SHARE")
     ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--epochs", type=float, default=3)
     ap.add_argument("--rank", type=int, default=32)
     ap.add_argument("--rate", type=float, default=8e-4)
     ap.add_argument("--tokens", type=int, default=4096, help="a batch")
+    ap.add_argument("--of-passages", type=int, metavar="N",
+                    help="sequences of passages an epoch, beside the entries'")
     ap.add_argument("--frozen", type=int, default=3, help="lowest layers left alone")
     ap.add_argument("--name", default="e5-small-reader-ko-en")
     ap.add_argument("files", nargs="+")
@@ -468,12 +529,16 @@ def main():
     if args.set:
         examples += load_set(tokenizer, args.set)
     find_others(examples)
-    print("%d questions about %d passages" % (
-        len(examples), len({e.passage.id for e in examples})), flush=True)
+    wordings = load_wordings(tokenizer, passages)
+    print("%d questions about %d passages, %d wordings of %d entries" % (
+        len(examples), len({e.passage.id for e in examples}),
+        len(wordings[0]), len(wordings[1])), flush=True)
     model = make_model(weights, heads, args.rank, args.frozen)
     if args.start:
         start_from(model, args.start)
-    train(model, tokenizer, examples, args)
+    start = [p.detach().clone() for p in model.parameters()]
+    train(model, tokenizer, examples, wordings, args)
+    blend(model, start, args.blend)
     save(model, out, args.rank, args.name)
     print("wrote", out)
 
