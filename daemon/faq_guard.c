@@ -106,20 +106,25 @@ void rag_faq_guard_texts(const rag_faq_text *q, const rag_faq_text *e,
         check_words(q, e, out);
 }
 
-bool rag_faq_contrary_texts(const rag_faq_text *q, const rag_faq_text *e) {
+static bool differ(const rag_faq_text *q, const rag_faq_text *e, size_t group) {
+    return q->sides[group] && e->sides[group] &&
+           !(q->sides[group] & e->sides[group]);
+}
+
+bool rag_faq_sides_differ(const rag_faq_text *q, const rag_faq_text *e) {
     for (size_t g = 0; g < rag_faq_groups(); g++)
-        if (q->sides[g] && e->sides[g] && !(q->sides[g] & e->sides[g]))
+        if (differ(q, e, g))
             return true;
     return false;
 }
 
-static bool opposed(const rag_faq_text *q, const rag_faq_text *e) {
+/* The opposite deed or another thing: neither what is asked of it nor what is
+ * only told along with it. */
+static bool contrary_texts(const rag_faq_text *q, const rag_faq_text *e) {
     for (size_t g = 0; g < rag_faq_groups(); g++) {
         rag_faq_kind kind = rag_faq_kind_of(g);
-        if (kind == RAG_FAQ_ASKED || kind == RAG_FAQ_MATTER ||
-            rag_faq_is_told(g))
-            continue;
-        if (q->sides[g] && e->sides[g] && !(q->sides[g] & e->sides[g]))
+        if (kind != RAG_FAQ_ASKED && kind != RAG_FAQ_MATTER &&
+            !rag_faq_is_told(g) && differ(q, e, g))
             return true;
     }
     return false;
@@ -141,7 +146,7 @@ static int with_both(const char *question, const char *entry,
     if (!rc && guard)
         rag_faq_guard_texts(&t[0], &t[1], guard);
     if (!rc && contrary)
-        *contrary = opposed(&t[0], &t[1]);
+        *contrary = contrary_texts(&t[0], &t[1]);
     rag_faq_text_free(&t[0]);
     rag_faq_text_free(&t[1]);
     free(t);

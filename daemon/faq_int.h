@@ -85,7 +85,7 @@ const rag_faq_number *rag_faq_number_missing(const rag_faq_text *a,
 void rag_faq_guard_texts(const rag_faq_text *q, const rag_faq_text *e,
                          rag_guard_result *out);
 /* Some group of opposites of which both speak, on different sides. */
-bool rag_faq_contrary_texts(const rag_faq_text *q, const rag_faq_text *e);
+bool rag_faq_sides_differ(const rag_faq_text *q, const rag_faq_text *e);
 
 /* ---- faq_slip.c ----------------------------------------------------------- */
 

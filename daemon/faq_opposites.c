@@ -16,7 +16,8 @@
 #define WORDS_MAX 44
 
 /* Told along with the need: the card is locked, at the counter, before the
- * trip. */
+ * trip. Groups whose sides customers' wordings of an entry crossed about as
+ * often as wordings of its neighbours did. */
 #define TOLD 0x100u
 
 /* A leading '=' asks for the whole English word, '~' for an English word that

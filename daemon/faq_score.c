@@ -121,7 +121,7 @@ static rag_faq_veto veto_of(const rag_faq_text *q, const rag_faq_candidate *c) {
     if (strcmp(rag_unicode_lang(q->clean, strlen(q->clean)),
                rag_unicode_lang(e->clean, strlen(e->clean))) != 0)
         return RAG_FAQ_VETO_LANGUAGE;
-    if (rag_faq_contrary_texts(q, e) || rag_faq_contrary_texts(q, &c->title) ||
+    if (rag_faq_sides_differ(q, e) || rag_faq_sides_differ(q, &c->title) ||
         sides_cross(q, e))
         return RAG_FAQ_VETO_OPPOSITE;
     if (numbers_differ(q, c))

@@ -253,7 +253,7 @@ static bool says_more(const rag_faq_text *a, const rag_faq_text *b) {
         if (!RAG_FAQ_IS_LOOSE(rag_faq_kind_of(g)) &&
             (a->sides[g] & ~b->sides[g]))
             return true;
-    return rag_faq_contrary_texts(a, b);
+    return rag_faq_sides_differ(a, b);
 }
 
 /* A word of q that is not e's stands in another text. */

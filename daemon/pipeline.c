@@ -273,14 +273,16 @@ static int step_evidence(rag_asking *a, rag_error *err) {
     for (size_t i = 0; i < a->found.n; i++) {
         const rag_index_hit *h = &a->found.hits[i];
         bool contrary;
-        if (i && (h->score < floor || (h->superseded && !past)))
-            continue; /* the floor hangs on the best that is not contrary */
+        if (i && h->superseded && !past)
+            continue;
+        if (a->npassages && h->score < floor)
+            continue;
         int rc = rag_asking_contrary(a, h, &contrary, err);
         if (rc)
             return rc;
         if (contrary)
             continue;
-        if (!a->npassages)
+        if (!a->npassages) /* hangs on the best that is not contrary */
             floor = h->score * PASSAGE_SHARE;
         a->hit_of[a->npassages] = i;
         a->passages[a->npassages++] = (rag_passage){.doc = h->doc,
