@@ -213,34 +213,18 @@ void rag_fts_lexicon(rag_store *s, const rag_postings *p) {
     s->lexicon = p;
 }
 
-int rag_fts_df(rag_store *s, const char *token, size_t len, size_t *df,
-               rag_error *err) {
-    sqlite3_stmt *st;
-    bool row;
-    int rc;
-
-    if (s->lexicon)
-        return rag_postings_df(s->lexicon, token, len, NULL, df, err);
-    rc = rag_store_prepare(s, "SELECT doc FROM temp.vocab WHERE term = ?1", &st,
-                           err);
-    *df = 0;
-    if (rc != 0)
-        return rc;
-    sqlite3_bind_text64(st, 1, token, len, SQLITE_STATIC, SQLITE_UTF8);
-    rc = rag_store_row(s, st, "counting a term", &row, err);
-    if (rc == 0 && row)
-        *df = (size_t)sqlite3_column_int64(st, 0);
-    sqlite3_reset(st);
-    return rc;
+static rag_query_term *nth(rag_query_term *terms, const size_t *which,
+                           size_t i) {
+    return &terms[which ? which[i] : i];
 }
 
 /* The tokens whose frequency is asked for, as a JSON array. */
-static int token_array(const rag_query_term *terms, const size_t *which,
-                       size_t n, rag_buf *out, rag_error *err) {
+static int token_array(rag_query_term *terms, const size_t *which, size_t n,
+                       rag_buf *out, rag_error *err) {
     int rc = rag_buf_append_char(out, '[', err);
 
     for (size_t i = 0; i < n && rc == 0; i++) {
-        const rag_query_term *t = &terms[which[i]];
+        const rag_query_term *t = nth(terms, which, i);
 
         rc = rag_buf_append_str(out, i > 0 ? ",\"" : "\"", err);
         for (size_t j = 0; j < t->len && rc == 0; j++) {
@@ -260,12 +244,17 @@ int rag_fts_dfs(rag_store *s, rag_query_term *terms, const size_t *which,
     sqlite3_stmt *st;
     rag_buf tokens;
     bool row = true;
-    int rc;
+    int rc = 0;
 
+    for (size_t i = 0; i < n && s->lexicon && rc == 0; i++) {
+        rag_query_term *t = nth(terms, which, i);
+
+        rc = rag_postings_df(s->lexicon, t->token, t->len, NULL, &t->df, err);
+    }
+    if (n == 0 || s->lexicon)
+        return rc;
     for (size_t i = 0; i < n; i++)
-        terms[which[i]].df = 0;
-    if (n == 0)
-        return 0;
+        nth(terms, which, i)->df = 0;
     rag_buf_init(&tokens, 1 << 20);
     rc = token_array(terms, which, n, &tokens, err);
     /* One statement: fts5vocab prepares one of its own each time it is
@@ -287,7 +276,7 @@ int rag_fts_dfs(rag_store *s, rag_query_term *terms, const size_t *which,
             break;
         i = (size_t)sqlite3_column_int64(st, 0);
         if (i < n)
-            terms[which[i]].df = (size_t)sqlite3_column_int64(st, 1);
+            nth(terms, which, i)->df = (size_t)sqlite3_column_int64(st, 1);
     }
     sqlite3_reset(st);
     sqlite3_clear_bindings(st);

@@ -262,10 +262,8 @@ int rag_fts_instances(rag_store *s, rag_instance_fn fn, void *user,
  * to end; borrowed. */
 typedef struct rag_postings rag_postings;
 void rag_fts_lexicon(rag_store *s, const rag_postings *p);
-/* Chunks that have the token. */
-int rag_fts_df(rag_store *s, const char *token, size_t len, size_t *df,
-               rag_error *err);
-/* Fills df of terms[which[0..n)]. */
+/* Fills df, the chunks that have the token, of terms[which[0..n)], or of
+ * terms[0..n) where which is NULL. */
 int rag_fts_dfs(rag_store *s, rag_query_term *terms, const size_t *which,
                 size_t n, rag_error *err);
 /* Calls fn for each token of the index that begins with prefix, until

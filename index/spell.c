@@ -26,7 +26,16 @@
 #define FOUND_MAX 3 /* replacements a word */
 #define SCAN_MAX 4000 /* tokens read under one prefix */
 #define LETTERS_MAX 32 /* characters of a word that is compared */
+#define TYPO_SYLLABLES 6 /* of a word whose errors are tried */
+#define PART_SYLLABLES 4 /* ... of a part of a compound */
+#define PROPOSED_MAX 2048 /* tokens looked up for one question */
 #define SKELETON_MIN 3 /* consonants below which too many words agree */
+
+/* Tokens that may be known: those up to `counted` were looked up. */
+typedef struct proposals {
+    size_t n, counted;
+    rag_query_term t[PROPOSED_MAX];
+} proposals;
 
 typedef struct spell {
     rag_store *store;
@@ -38,6 +47,7 @@ typedef struct spell {
     size_t len;
     char skeleton[LETTERS_MAX + 1];
     size_t scanned, found;
+    proposals *proposed; /* of the whole question */
     rag_error *err;
     int rc;
 } spell;
@@ -81,6 +91,47 @@ static size_t encode(const uint32_t *w, size_t n, char out[4 * LETTERS_MAX]) {
     for (size_t i = 0; i < n; i++)
         len += rag_utf8_put(w[i], out + len);
     return len;
+}
+
+/* ---- looking up ----------------------------------------------------------------- */
+
+/* Puts a token down to be looked up with others in one statement, which costs
+ * more than the tokens in it. */
+static void propose(spell *s, rag_term_kind kind, const char *prefix,
+                    const uint32_t *w, size_t n) {
+    proposals *p = s->proposed;
+    char token[1 + 4 * LETTERS_MAX];
+    size_t at = strlen(prefix), len;
+    rag_query_term *t = &p->t[p->n];
+
+    memcpy(token, prefix, at);
+    len = at + encode(w, n, token + at);
+    if (p->n == PROPOSED_MAX || len >= RAG_TOKEN_MAX)
+        return;
+    memset(t, 0, sizeof(*t));
+    memcpy(t->token, token, len);
+    t->len = len;
+    t->kind = kind;
+    p->n++;
+}
+
+/* Looks up what was proposed since the last call: t[from..n). */
+static size_t look_up(spell *s) {
+    proposals *p = s->proposed;
+    size_t from = p->counted;
+
+    if (s->rc == 0)
+        s->rc = rag_fts_dfs(s->store, p->t + from, NULL, p->n - from, s->err);
+    p->counted = p->n;
+    return from;
+}
+
+static void add_known(spell *s) {
+    for (size_t i = look_up(s); i < s->proposed->n && s->rc == 0; i++) {
+        const rag_query_term *t = &s->proposed->t[i];
+
+        add(s, t->kind, t->token, t->len, t->df);
+    }
 }
 
 /* ---- one error: Latin ------------------------------------------------------------ */
@@ -152,45 +203,29 @@ static bool is_syllable(uint32_t cp) {
     return cp >= 0xAC00 && cp <= 0xD7A3;
 }
 
-static void try_hangul(spell *s, const uint32_t *w, size_t n) {
-    char token[4 * LETTERS_MAX + 1];
-    size_t len, df = 0;
-
-    if (s->rc != 0 || s->found == FOUND_MAX)
-        return;
-    token[0] = '=';
-    len = 1 + encode(w, n, token + 1);
-    if (len >= RAG_TOKEN_MAX)
-        return;
-    s->rc = rag_fts_df(s->store, token, len, &df, s->err);
-    if (s->rc == 0 && df > 0)
-        add(s, RAG_TERM_STEM, token, len, df);
-    if (s->rc == 0 && n == 2) { /* inside a compound */
-        s->rc = rag_fts_df(s->store, token + 1, len - 1, &df, s->err);
-        if (s->rc == 0 && df > 0)
-            add(s, RAG_TERM_BIGRAM, token + 1, len - 1, df);
-    }
-}
-
+/* Proposes each word one letter away. */
 static void hangul_typos(spell *s, const uint32_t *word, size_t len) {
     static const uint32_t step[3] = {588, 28, 1}, count[3] = {19, 21, 28};
-    uint32_t w[LETTERS_MAX];
+    uint32_t w[TYPO_SYLLABLES];
 
-    if (len > 6)
+    if (len > TYPO_SYLLABLES)
         return;
-    for (size_t i = 0; i < len; i++)
+    memcpy(w, word, len * sizeof(*w));
+    for (size_t i = 0; i < len; i++) {
         for (int j = 0; j < 3; j++) {
-            uint32_t at = word[i] - 0xAC00;
-            uint32_t digit = at / step[j] % count[j];
+            uint32_t digit = (word[i] - 0xAC00) / step[j] % count[j];
 
             for (uint32_t d = 0; d < count[j]; d++) {
                 if (d == digit)
                     continue;
-                memcpy(w, word, len * sizeof(*w));
-                w[i] = 0xAC00 + at - digit * step[j] + d * step[j];
-                try_hangul(s, w, len);
+                w[i] = word[i] - digit * step[j] + d * step[j];
+                propose(s, RAG_TERM_STEM, "=", w, len);
+                if (len == 2) /* inside a compound */
+                    propose(s, RAG_TERM_BIGRAM, "", w, len);
             }
         }
+        w[i] = word[i];
+    }
 }
 
 /* ---- short forms and compounds ----------------------------------------------------- */
@@ -224,33 +259,38 @@ static void long_forms(spell *s) {
     s->weight = weight;
 }
 
-static size_t stem_df(spell *s, const uint32_t *w, size_t n) {
-    char token[4 * LETTERS_MAX + 1] = "=";
-    size_t df = 0;
-
-    if (s->rc == 0)
-        s->rc = rag_fts_df(s->store, token, 1 + encode(w, n, token + 1), &df,
-                           s->err);
-    return df;
-}
-
 static void add_stem(spell *s, const uint32_t *w, size_t n, size_t df) {
     char token[4 * LETTERS_MAX + 1] = "=";
 
     add(s, RAG_TERM_STEM, token, 1 + encode(w, n, token + 1), df);
 }
 
+/* How many chunks have what stands before and after each place, as words. */
+static void count_parts(spell *s, size_t head[LETTERS_MAX],
+                        size_t tail[LETTERS_MAX]) {
+    const proposals *p = s->proposed;
+    size_t j;
+
+    for (size_t i = 2; i + 2 <= s->len; i++) {
+        propose(s, RAG_TERM_STEM, "=", s->word, i);
+        propose(s, RAG_TERM_STEM, "=", s->word + i, s->len - i);
+    }
+    j = look_up(s);
+    for (size_t i = 2; i + 2 <= s->len && j + 2 <= p->n; i++, j += 2) {
+        head[i] = p->t[j].df;
+        tail[i] = p->t[j + 1].df;
+    }
+}
+
 /* Two known words written as one, or a known one and one with an error. */
 static void compounds(spell *s) {
     const uint32_t *w = s->word;
-    size_t head[LETTERS_MAX], tail[LETTERS_MAX], best = 0, most = 0;
+    size_t head[LETTERS_MAX] = {0}, tail[LETTERS_MAX] = {0}, best = 0, most = 0;
 
+    count_parts(s, head, tail);
     for (size_t i = 2; i + 2 <= s->len; i++) {
-        size_t less;
+        size_t less = head[i] < tail[i] ? head[i] : tail[i];
 
-        head[i] = stem_df(s, w, i);
-        tail[i] = stem_df(s, w + i, s->len - i);
-        less = head[i] < tail[i] ? head[i] : tail[i];
         if (less > most) {
             most = less;
             best = i;
@@ -262,14 +302,17 @@ static void compounds(spell *s) {
         return;
     }
     for (size_t i = 2; i + 2 <= s->len && s->found == 0; i++) {
-        if (head[i] > 0)
+        if (head[i] > 0 && s->len - i <= PART_SYLLABLES) {
             hangul_typos(s, w + i, s->len - i);
-        else if (tail[i] > 0)
+            add_known(s);
+            if (s->found > 0)
+                add_stem(s, w, i, head[i]);
+        } else if (tail[i] > 0 && i <= PART_SYLLABLES) {
             hangul_typos(s, w, i);
-        if (s->found > 0 && head[i] > 0)
-            add_stem(s, w, i, head[i]);
-        else if (s->found > 0)
-            add_stem(s, w + i, s->len - i, tail[i]);
+            add_known(s);
+            if (s->found > 0)
+                add_stem(s, w + i, s->len - i, tail[i]);
+        }
     }
 }
 
@@ -313,14 +356,13 @@ size_t rag_spell_letters(const char *word, size_t n, char *out, size_t cap) {
 static void letter_names(spell *s) {
     char name[LETTERS_MAX];
     const char *word = s->from->token + 1; /* past "=" */
-    size_t n = rag_spell_letters(word, s->from->len - 1, name, sizeof(name)),
-           df = 0;
+    uint32_t w[LETTERS_MAX];
+    size_t n = rag_spell_letters(word, s->from->len - 1, name, sizeof(name));
 
     if (n == 0)
         return;
-    s->rc = rag_fts_df(s->store, name, n, &df, s->err);
-    if (s->rc == 0)
-        add(s, RAG_TERM_WORD, name, n, df);
+    propose(s, RAG_TERM_WORD, "", w, decode(name, n, w));
+    add_known(s);
 }
 
 /* ---- consonants ------------------------------------------------------------------------ */
@@ -539,8 +581,10 @@ static void repair_hangul(spell *s, const rag_query_term *terms, size_t n) {
     if (s->rc != 0 || s->found > 0 || !parts_unknown(terms, n, s->from->word))
         return;
     long_forms(s);
-    if (s->rc == 0 && s->found == 0)
+    if (s->rc == 0 && s->found == 0) {
         hangul_typos(s, s->word, s->len);
+        add_known(s);
+    }
     if (s->rc == 0 && s->found == 0)
         compounds(s);
 }
@@ -561,25 +605,35 @@ static void repair_latin(spell *s) {
 int rag_spell_repair(rag_store *store, double weight, rag_query_term *terms,
                      size_t *n, rag_error *err) {
     size_t known = *n, words = 0;
+    proposals *proposed = NULL;
     int rc = 0;
 
     for (size_t i = 0; i < known && words < WORDS_MAX && rc == 0; i++) {
         rag_query_term word = terms[i];
+
+        if (!is_unknown(&word) || (i > 0 && terms[i - 1].word == word.word))
+            continue;
+        if (words++ == 0) {
+            proposed = malloc(sizeof(*proposed));
+            if (proposed == NULL)
+                return rag_error_set(err, RAG_E_NOMEM,
+                                     "no memory to mend words");
+            proposed->n = proposed->counted = 0;
+        }
         spell s = {.store = store,
                    .terms = terms,
                    .n = n,
                    .from = &word,
                    .weight = weight,
+                   .proposed = proposed,
                    .err = err};
 
-        if (!is_unknown(&word) || (i > 0 && terms[i - 1].word == word.word))
-            continue;
-        words++;
         if (word.kind == RAG_TERM_STEM)
             repair_hangul(&s, terms, known);
         else
             repair_latin(&s);
         rc = s.rc;
     }
+    free(proposed);
     return rc;
 }
