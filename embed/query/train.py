@@ -4,8 +4,8 @@
     train.py SOCKET OUT.gguf
 
 The vectors come from the ragd on SOCKET, so they are those that the product
-computes (its own query map, if any, does not touch /v1/embeddings). Reads ../reader/passages, questions/ and entries/ beside
-this file. Questions about a passage whose id's hash says so, and one group of
+computes (its own query map, if any, does not touch /v1/embeddings). Reads
+../reader/passages, questions/ and entries/ beside this file. Questions about a passage whose id's hash says so, and one group of
 entries in eight, are kept out and reported on.
 """
 import argparse
