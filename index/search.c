@@ -548,13 +548,13 @@ static void read_signals(rag_search *s, rag_query_signals *q) {
 /* ---- hits ----------------------------------------------------------------------------------- */
 
 static int fill_hit(rag_search *s, const rag_ranked *d, const rag_candidate *c,
-                    bool first, size_t number, rag_index_hit *h, bool *found,
+                    size_t number, rag_index_hit *h, bool *found,
                     rag_error *err) {
     int rc = rag_store_hit(s->store, c->id, c->question, h, found, err);
 
     if (rc != 0 || !*found)
         return rc;
-    h->score = first ? d->score : c->fused;
+    h->score = d->score - (s->c[d->first].fused - c->fused);
     h->lexical = c->lexical;
     h->vector = c->has_vector ? c->plain : NAN;
     h->lexical_z = d->lexical_z;
@@ -609,8 +609,8 @@ static int fetch_document(rag_search *s, const rag_ranked *d, size_t per,
         bool found = false;
 
         memset(h, 0, sizeof(*h));
-        rc = fill_hit(s, d, &s->c[d->first + j], !any, out->documents, h,
-                      &found, err);
+        rc =
+            fill_hit(s, d, &s->c[d->first + j], out->documents, h, &found, err);
         if (rc == 0 && found && !any && seen)
             *repeated =
                 is_repeated(seen, nseen, RAG_INDEX_K_MAX, rag_order_passage(h));

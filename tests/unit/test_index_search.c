@@ -268,6 +268,36 @@ static void chunks_of_a_document_stand_together(void **state) {
     test_dir_free(dir);
 }
 
+static void chunks_of_a_document_share_its_score(void **state) {
+    char *dir = test_dir();
+    const test_doc docs[] = {
+        {.id = "twice", .text = "휴가 신청 방법 ---휴가 신청 방법 ---식당"},
+        {.id = "one", .text = "휴가 정책"},
+        {.id = "two", .text = "출장 신청 정책"},
+        {.id = "three", .text = "식당 안내"},
+    };
+    rag_index_query q = {.text = "휴가 신청",
+                         .len = strlen("휴가 신청"),
+                         .kind = -1,
+                         .chunks = 5,
+                         .vector_weight = -1};
+    rag_index_result r;
+    rag_index *ix;
+    rag_error err;
+
+    (void)state;
+    test_store(dir, docs, 4);
+    ix = test_open(dir);
+    must(rag_index_search(ix, &q, &r, &err), &err);
+    assert_true(r.n > 3);
+    assert_string_equal(r.hits[1].doc, "twice");
+    assert_true(fabs(r.hits[0].score - r.hits[1].score) < 1e-9);
+    assert_true(r.hits[1].score > r.hits[2].score);
+    rag_index_result_free(&r);
+    rag_index_close(ix);
+    test_dir_free(dir);
+}
+
 static void exact_questions_are_found_by_key(void **state) {
     char *dir = test_dir();
     const test_doc docs[] = {
@@ -447,6 +477,7 @@ int main(void) {
         cmocka_unit_test(filters_and_validity_hold),
         cmocka_unit_test(scores_of_both_sides_are_exact),
         cmocka_unit_test(chunks_of_a_document_stand_together),
+        cmocka_unit_test(chunks_of_a_document_share_its_score),
         cmocka_unit_test(exact_questions_are_found_by_key),
         cmocka_unit_test(older_versions_give_way),
         cmocka_unit_test(the_same_passage_does_not_fill_the_list),
