@@ -17,10 +17,10 @@
 
 #define FAQ_EXACT_MAX 8
 #define FAQ_NEAR_K 8
-#define PASSAGES_A_DOCUMENT 2
+#define PASSAGES_A_DOCUMENT 3
 /* Passages far behind the best one distract a small model more than they
  * help: only those with at least this share of its score are read. */
-#define PASSAGE_SHARE 0.45
+#define PASSAGE_SHARE 0.35
 
 int rag_pipeline_open(const rag_pipeline_parts *parts, rag_config *config,
                       rag_pipeline **out, rag_error *err) {

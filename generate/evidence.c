@@ -596,8 +596,9 @@ static void pass_on(const passage_view *v) {
 }
 
 /* Gives every sentence its value; suspect ones are not read by anyone. */
-static int value_all(const query *q, const passage_view *views, size_t n,
-                     sentence *all, size_t total, const rag_passage *passages,
+static int value_all(const char *question, const query *q,
+                     const passage_view *views, size_t n, sentence *all,
+                     size_t total, const rag_passage *passages,
                      const rag_evidence_options *opt, rag_evidence *out,
                      rag_error *err) {
     rag_ranked *r = calloc(total ? total : 1, sizeof *r);
@@ -615,7 +616,9 @@ static int value_all(const query *q, const passage_view *views, size_t n,
                                   .words = worth(q, s->mask) +
                                            (s->number ? q->number : 0)};
         }
-    int rc = opt->reading
+    int rc = rag_evidence_bounds(question, r, k, err);
+    if (!rc)
+        rc = opt->reading
                  ? rag_evidence_read(opt->reading, passages, n, r, k, out, err)
                  : rag_evidence_rank(opt->similar, r, k, err);
     for (size_t i = 0; i < n && !rc; i++)
@@ -663,7 +666,8 @@ int rag_evidence_select(const char *question, const rag_passage *passages,
     if (!rc) {
         weigh(&q, all, total);
         out->unknown_code = unknown_code(&q, views, used);
-        rc = value_all(&q, views, used, all, total, passages, opt, out, err);
+        rc = value_all(question, &q, views, used, all, total, passages, opt,
+                       out, err);
     }
     if (!rc) {
         size_t nparts = part(views, used, parts, EVIDENCE_PARTS_MAX);

@@ -5,12 +5,17 @@
 
 #include "generate/generate.h"
 
+/* What a condition that holds is worth, in the log-odds of a reading model or
+ * spreads of value. */
+#define RAG_CONDITION_VALUE 3.0
+
 typedef struct rag_ranked {
     const rag_passage *passage;
     const char *text;
     size_t len;
     double words; /* weighted overlap with the question's terms */
     double meaning; /* cosine, once read */
+    int condition; /* 1 its condition holds for the question's case, -1 fails */
     double value; /* what it is worth in the end */
     /* Bytes of the document that a reading model takes for the answer, at
      * least half of them in this sentence; both 0: none. */
@@ -30,6 +35,10 @@ int rag_evidence_read(const rag_reading_lent *reading,
                       const rag_passage *passages, size_t npassages,
                       rag_ranked *s, size_t n, rag_evidence *out,
                       rag_error *err);
+/* Fills condition: whether "14 or older" holds for the question's child of 13.
+ * evidence_bounds.c. */
+int rag_evidence_bounds(const char *question, rag_ranked *s, size_t n,
+                        rag_error *err);
 /* Mean and spread of n values taken by get; a spread of 0 becomes 1. */
 void rag_ranked_spread(const rag_ranked *s, size_t n,
                        double (*get)(const rag_ranked *), double *mean,

@@ -136,7 +136,8 @@ int rag_evidence_rank(const rag_similarity *similar, rag_ranked *s, size_t n,
         rag_ranked *r = &s[pick[i].index];
         r->value = (r->meaning - mm) / ms +
                    WEIGHT_WORDS * (r->words - wm) / ws +
-                   WEIGHT_PASSAGE * (r->passage->score - pm) / ps;
+                   WEIGHT_PASSAGE * (r->passage->score - pm) / ps +
+                   RAG_CONDITION_VALUE * r->condition;
     }
 out:
     free(pick);

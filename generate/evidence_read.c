@@ -73,7 +73,8 @@ int rag_evidence_read(const rag_reading_lent *reading,
     for (size_t i = 0; i < n; i++) {
         size_t p = (size_t)(s[i].passage - passages);
         double open = WEIGHT_WORDS * (s[i].words - wm) / ws +
-                      WEIGHT_PASSAGE * (s[i].passage->score - pm) / ps;
+                      WEIGHT_PASSAGE * (s[i].passage->score - pm) / ps +
+                      RAG_CONDITION_VALUE * s[i].condition;
         if (p >= nread) {
             s[i].value = UNREAD + open;
             continue;

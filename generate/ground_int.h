@@ -23,13 +23,30 @@ typedef enum rag_number_kind {
     RAG_NUMBER_CODE /* PPR-9087, 1588-0000, 3/4, 2.1.3 */
 } rag_number_kind;
 
+/* What is said of a number: "at least", 이하, ... */
+typedef enum rag_compare {
+    RAG_CMP_NONE,
+    RAG_CMP_AT_LEAST,
+    RAG_CMP_AT_MOST,
+    RAG_CMP_LESS,
+    RAG_CMP_MORE,
+    RAG_CMP_WITHIN,
+    RAG_CMP_BEFORE,
+    RAG_CMP_AFTER,
+    RAG_CMP_UNTIL,
+    RAG_CMP_FROM,
+    RAG_CMP_SINCE_BEFORE, /* "3일 전부터" */
+    RAG_CMP_UNTIL_AFTER,
+    RAG_CMP_ABOUT
+} rag_compare;
+
 typedef struct rag_number {
     size_t start, end; /* with unit */
     rag_number_kind kind;
     char value[40]; /* canonical: no separators, magnitude multiplied out */
     char unit[16]; /* canonical, "" when none is said */
     char unit_text[20]; /* as written, for looking it up in a question */
-    uint8_t compare; /* "at least", 이하, ...: a small number, 0 none */
+    uint8_t compare; /* rag_compare */
     uint8_t half; /* 1 a.m., 2 p.m. */
     bool follows; /* part of the same date or time as the one before */
     bool range; /* "3~5": belongs with the one before */
@@ -63,6 +80,9 @@ typedef struct rag_facts {
 /* Reads s; free with rag_facts_free in every case. RAG_E_NOMEM, or
  * RAG_E_DATA when s is not valid UTF-8. */
 int rag_facts_read(const char *s, size_t n, rag_facts *out, rag_error *err);
+/* The same of its numbers alone. */
+int rag_facts_read_numbers(const char *s, size_t n, rag_facts *out,
+                           rag_error *err);
 void rag_facts_free(rag_facts *f);
 
 /* Parts of rag_facts_read, on the folded text. */

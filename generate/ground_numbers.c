@@ -281,22 +281,6 @@ static size_t skip_spaces(const char *s, size_t i, size_t n) {
 
 /* ---- comparisons ---------------------------------------------------------------- */
 
-enum {
-    CMP_NONE,
-    CMP_AT_LEAST,
-    CMP_AT_MOST,
-    CMP_LESS,
-    CMP_MORE,
-    CMP_WITHIN,
-    CMP_BEFORE,
-    CMP_AFTER,
-    CMP_UNTIL,
-    CMP_FROM,
-    CMP_SINCE_BEFORE, /* "3일 전부터" */
-    CMP_UNTIL_AFTER,
-    CMP_ABOUT
-};
-
 typedef struct comparison {
     const char *text;
     uint8_t what;
@@ -304,83 +288,85 @@ typedef struct comparison {
 
 /* Behind a Korean number, or behind its unit. */
 static const comparison CMP_BEHIND[] = {
-    {"이상", CMP_AT_LEAST},
-    {"이하", CMP_AT_MOST},
-    {"미만", CMP_LESS},
-    {"초과", CMP_MORE},
-    {"전부터", CMP_SINCE_BEFORE},
-    {"이전부터", CMP_SINCE_BEFORE},
-    {"후까지", CMP_UNTIL_AFTER},
-    {"이후까지", CMP_UNTIL_AFTER},
-    {"뒤까지", CMP_UNTIL_AFTER},
-    {"이내", CMP_WITHIN},
-    {"안에", CMP_WITHIN},
-    {"내에", CMP_WITHIN},
-    {"이전", CMP_BEFORE},
-    {"전까지", CMP_BEFORE},
-    {"전에", CMP_BEFORE},
-    {"전", CMP_BEFORE},
-    {"이후", CMP_AFTER},
-    {"후에", CMP_AFTER},
-    {"뒤에", CMP_AFTER},
-    {"후", CMP_AFTER},
-    {"뒤", CMP_AFTER},
-    {"까지", CMP_UNTIL},
-    {"부터", CMP_FROM},
-    {"or more", CMP_AT_LEAST},
-    {"or less", CMP_AT_MOST},
-    {"or fewer", CMP_AT_MOST},
-    {"or older", CMP_AT_LEAST},
-    {"or later", CMP_AFTER},
-    {"or earlier", CMP_BEFORE},
-    {"before", CMP_BEFORE},
-    {"after", CMP_AFTER},
+    {"이상", RAG_CMP_AT_LEAST},
+    {"이하", RAG_CMP_AT_MOST},
+    {"미만", RAG_CMP_LESS},
+    {"초과", RAG_CMP_MORE},
+    {"전부터", RAG_CMP_SINCE_BEFORE},
+    {"이전부터", RAG_CMP_SINCE_BEFORE},
+    {"후까지", RAG_CMP_UNTIL_AFTER},
+    {"이후까지", RAG_CMP_UNTIL_AFTER},
+    {"뒤까지", RAG_CMP_UNTIL_AFTER},
+    {"이내", RAG_CMP_WITHIN},
+    {"안에", RAG_CMP_WITHIN},
+    {"내에", RAG_CMP_WITHIN},
+    {"이전", RAG_CMP_BEFORE},
+    {"전까지", RAG_CMP_BEFORE},
+    {"전에", RAG_CMP_BEFORE},
+    {"전", RAG_CMP_BEFORE},
+    {"이후", RAG_CMP_AFTER},
+    {"후에", RAG_CMP_AFTER},
+    {"뒤에", RAG_CMP_AFTER},
+    {"후", RAG_CMP_AFTER},
+    {"뒤", RAG_CMP_AFTER},
+    {"까지", RAG_CMP_UNTIL},
+    {"부터", RAG_CMP_FROM},
+    {"or more", RAG_CMP_AT_LEAST},
+    {"or over", RAG_CMP_AT_LEAST},
+    {"or under", RAG_CMP_AT_MOST},
+    {"or less", RAG_CMP_AT_MOST},
+    {"or fewer", RAG_CMP_AT_MOST},
+    {"or older", RAG_CMP_AT_LEAST},
+    {"or later", RAG_CMP_AFTER},
+    {"or earlier", RAG_CMP_BEFORE},
+    {"before", RAG_CMP_BEFORE},
+    {"after", RAG_CMP_AFTER},
 };
 
 /* Before an English number; longer ones first. */
 static const comparison CMP_FRONT[] = {
-    {"no more than", CMP_AT_MOST},
-    {"not more than", CMP_AT_MOST},
-    {"no less than", CMP_AT_LEAST},
-    {"not less than", CMP_AT_LEAST},
-    {"no later than", CMP_UNTIL},
-    {"no fewer than", CMP_AT_LEAST},
-    {"a maximum of", CMP_AT_MOST},
-    {"a minimum of", CMP_AT_LEAST},
-    {"at least", CMP_AT_LEAST},
-    {"at most", CMP_AT_MOST},
-    {"up to", CMP_AT_MOST},
-    {"more than", CMP_MORE},
-    {"less than", CMP_LESS},
-    {"fewer than", CMP_LESS},
-    {"greater than", CMP_MORE},
-    {"exceeding", CMP_MORE},
-    {"exceeds", CMP_MORE},
-    {"over", CMP_MORE},
-    {"above", CMP_MORE},
-    {"under", CMP_LESS},
-    {"below", CMP_LESS},
-    {"within", CMP_WITHIN},
-    {"before", CMP_BEFORE},
-    {"after", CMP_AFTER},
-    {"until", CMP_UNTIL},
-    {"till", CMP_UNTIL},
-    {"by", CMP_UNTIL},
-    {"since", CMP_FROM},
-    {"from", CMP_FROM},
-    {"최대", CMP_AT_MOST},
-    {"최소", CMP_AT_LEAST},
-    {"최고", CMP_AT_MOST},
+    {"no more than", RAG_CMP_AT_MOST},
+    {"not more than", RAG_CMP_AT_MOST},
+    {"no less than", RAG_CMP_AT_LEAST},
+    {"not less than", RAG_CMP_AT_LEAST},
+    {"no later than", RAG_CMP_UNTIL},
+    {"no fewer than", RAG_CMP_AT_LEAST},
+    {"a maximum of", RAG_CMP_AT_MOST},
+    {"a minimum of", RAG_CMP_AT_LEAST},
+    {"at least", RAG_CMP_AT_LEAST},
+    {"at most", RAG_CMP_AT_MOST},
+    {"up to", RAG_CMP_AT_MOST},
+    {"more than", RAG_CMP_MORE},
+    {"less than", RAG_CMP_LESS},
+    {"fewer than", RAG_CMP_LESS},
+    {"greater than", RAG_CMP_MORE},
+    {"exceeding", RAG_CMP_MORE},
+    {"exceeds", RAG_CMP_MORE},
+    {"over", RAG_CMP_MORE},
+    {"above", RAG_CMP_MORE},
+    {"under", RAG_CMP_LESS},
+    {"below", RAG_CMP_LESS},
+    {"within", RAG_CMP_WITHIN},
+    {"before", RAG_CMP_BEFORE},
+    {"after", RAG_CMP_AFTER},
+    {"until", RAG_CMP_UNTIL},
+    {"till", RAG_CMP_UNTIL},
+    {"by", RAG_CMP_UNTIL},
+    {"since", RAG_CMP_FROM},
+    {"from", RAG_CMP_FROM},
+    {"최대", RAG_CMP_AT_MOST},
+    {"최소", RAG_CMP_AT_LEAST},
+    {"최고", RAG_CMP_AT_MOST},
 };
 
 static uint8_t compare_behind(const char *s, size_t i, size_t n) {
     size_t at = skip_spaces(s, i, n);
     if (at > i + 1)
-        return CMP_NONE;
+        return RAG_CMP_NONE;
     for (size_t k = 0; k < sizeof CMP_BEHIND / sizeof CMP_BEHIND[0]; k++)
         if (starts(s + at, n - at, CMP_BEHIND[k].text))
             return CMP_BEHIND[k].what;
-    return CMP_NONE;
+    return RAG_CMP_NONE;
 }
 
 static uint8_t compare_front(const char *s, size_t i) {
@@ -392,7 +378,7 @@ static uint8_t compare_front(const char *s, size_t i) {
             (len == i || !is_alpha(s[i - len - 1])))
             return CMP_FRONT[k].what;
     }
-    return CMP_NONE;
+    return RAG_CMP_NONE;
 }
 
 /* ---- values ------------------------------------------------------------------ */
@@ -592,7 +578,7 @@ static size_t read_unit(const char *s, size_t i, size_t n, rag_number *x) {
     }
     /* "10여 명": the unit comes after. */
     if (best && strcmp(x->unit, "odd") == 0) {
-        x->compare = CMP_ABOUT;
+        x->compare = RAG_CMP_ABOUT;
         x->unit[0] = '\0';
         return read_unit(s, at + best, n, x);
     }
@@ -781,7 +767,7 @@ static size_t read_number(rag_facts *f, size_t i) {
         rag_number probe = {0};
         size_t u = read_unit(s, e, n, &probe);
         bool half = starts(s + e, n - e, "am") || starts(s + e, n - e, "pm");
-        if (u != end && !half)
+        if (u != end && !half && !starts(s + u, end - u, "-old"))
             goto code;
     } else if (h.letters) {
         goto code;

@@ -429,7 +429,8 @@ int rag_facts_stance(const rag_facts *f, size_t *len) {
 
 /* ---- all of it -------------------------------------------------------------------------- */
 
-int rag_facts_read(const char *s, size_t n, rag_facts *out, rag_error *err) {
+int rag_facts_read_numbers(const char *s, size_t n, rag_facts *out,
+                           rag_error *err) {
     memset(out, 0, sizeof *out);
     rag_buf_init(&out->text, 0);
     rag_buf plain;
@@ -449,6 +450,13 @@ int rag_facts_read(const char *s, size_t n, rag_facts *out, rag_error *err) {
     out->korean =
         strcmp(rag_unicode_lang(out->text.data, out->text.len), "ko") == 0;
     rag_numbers_scan(out);
+    return 0;
+}
+
+int rag_facts_read(const char *s, size_t n, rag_facts *out, rag_error *err) {
+    int rc = rag_facts_read_numbers(s, n, out, err);
+    if (rc)
+        return rc;
     rc = rag_words_scan(out, err);
     if (!rc)
         rag_negations_scan(out);
