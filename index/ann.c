@@ -8,10 +8,9 @@
  * next call in any thread, so it is copied at once and may, in a crowd, be
  * another's.
  *
- * Of a filter that leaves few rows, exactly those rows are scored. One that
- * leaves a share p of them makes a list hold p times as many, so 1/p times as
- * many lists are visited and the search sees as many vectors as without it;
- * a graph is searched as many times wider.
+ * Of a filter that leaves few rows, exactly those rows are scored. Where one
+ * leaves a share p of them, a graph is searched 1/p times as wide, and as many
+ * more lists are visited as ann_lists.c says.
  */
 #include "index/ann_int.h"
 
@@ -47,6 +46,7 @@ void rag_ann_close(rag_ann *a) {
     if (a->quantizer)
         faiss_Index_free(a->quantizer);
     rag_ann_graph_free(a->graph);
+    rag_ann_rows_free(a->rows);
     free(a);
 }
 
@@ -61,8 +61,8 @@ static size_t bytes_of(rag_ann_kind kind, size_t n, int dim) {
         return n * d * sizeof(float);
     if (kind == RAG_ANN_HNSW)
         return rag_ann_graph_bytes(n, dim);
-    /* code, id in its list, place in the direct map */
-    return n * ((kind == RAG_ANN_IVF4 ? (d + 1) / 2 : d) + 8 + 8);
+    /* code, id in its list, place in the direct map, row (ann_lists.c) */
+    return n * ((kind == RAG_ANN_IVF4 ? (d + 1) / 2 : d) + 8 + 8 + 4);
 }
 
 size_t rag_ann_memory(const rag_ann *a) {
@@ -258,11 +258,20 @@ static int search_lists(const rag_ann *a, const float *q, size_t k,
     }
 }
 
+/* Of a graph's search; what was measured allows for a third that is dead. */
+static size_t width_for(double share, const rag_ann *a) {
+    double wide = (double)a->nprobe / share;
+
+    if (share > DEAD_SHARE)
+        return a->nprobe;
+    return wide < (double)a->n ? (size_t)wide : a->n;
+}
+
 int rag_ann_search(const rag_ann *a, const float *q, size_t k,
                    const uint8_t *live, size_t live_count, int64_t *positions,
                    float *scores, size_t *found, rag_error *err) {
-    double share;
     size_t nprobe, most;
+    int rc = 0;
 
     *found = 0;
     if (a == NULL || a->n == 0 || k == 0 || (live && live_count == 0))
@@ -275,13 +284,14 @@ int rag_ann_search(const rag_ann *a, const float *q, size_t k,
                            err);
     if (k > a->n)
         k = a->n;
-    share = live ? (double)live_count / (double)a->n : 1;
     most = a->graph ? a->n : a->nlist;
-    nprobe = share * (double)most <= (double)a->nprobe
-                 ? most
-                 : (size_t)((double)a->nprobe / share);
-    if (a->graph && share > DEAD_SHARE)
-        nprobe = a->nprobe; /* which allows for it */
+    nprobe = a->nprobe;
+    if (live && a->graph)
+        nprobe = width_for((double)live_count / (double)a->n, a);
+    else if (live && a->rows)
+        rc = rag_ann_lists_to_visit(a, q, live, live_count, &nprobe, err);
+    if (rc != 0)
+        return rc;
     if (!a->measuring && nprobe < PROBES_MIN)
         nprobe = most < PROBES_MIN ? most : PROBES_MIN;
     return search_lists(a, q, k, live, live_count, nprobe, positions, scores,
@@ -371,23 +381,30 @@ int rag_ann_load(const void *p, size_t n, int dim, rag_ann **out,
         if (rc != 0)
             rc = rag_ann_fail(rc, "reading", err);
     }
-    if (rc == 0 && (faiss_Index_d(a->index) != dim ||
-                    faiss_Index_ntotal(a->index) != (idx_t)h.n ||
-                    !is_of_kind(a->index, (rag_ann_kind)h.kind)))
+    if (rc == 0 &&
+        (faiss_Index_d(a->index) != dim ||
+         faiss_Index_ntotal(a->index) != (idx_t)h.n ||
+         !is_of_kind(a->index, (rag_ann_kind)h.kind) ||
+         (rag_ann_lists((rag_ann_kind)h.kind) &&
+          faiss_IndexIVF_nlist(faiss_IndexIVF_cast(a->index)) != h.nlist)))
         rc = rag_error_set(err, RAG_E_CORRUPT, "vector index: wrong size");
-    if (rc == 0 && h.kind == RAG_ANN_HNSW)
+    if (rc == 0) {
+        a->kind = (rag_ann_kind)h.kind;
+        a->dim = dim;
+        a->n = h.n;
+        a->nlist = h.nlist;
+        a->nprobe = h.nprobe;
+    }
+    if (rc == 0 && a->kind == RAG_ANN_HNSW)
         rc = rag_ann_graph_new(a, err);
+    if (rc == 0 && rag_ann_lists(a->kind))
+        rc = rag_ann_rows_read(a, err);
     if (f)
         fclose(f);
     if (rc != 0) {
         rag_ann_close(a);
         return rc;
     }
-    a->kind = (rag_ann_kind)h.kind;
-    a->dim = dim;
-    a->n = h.n;
-    a->nlist = h.nlist;
-    a->nprobe = h.nprobe;
     *out = a;
     return 0;
 }

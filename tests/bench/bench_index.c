@@ -43,11 +43,13 @@
 #define QUESTIONS_MAX 300
 #define SENTENCES 4 /* a chunk */
 #define NOISE 0.35 /* length of what is added to a mean of embeddings */
-#define SOURCES 1000
+#define FOLDERS 16 /* a set */
 #define EXACT 100 /* questions whose recall is measured */
 #define K 10
 
 typedef struct source { /* a document */
+    size_t set;
+    char lang[4];
     char *passage;
     rag_document doc;
     rag_span *spans; /* sentences */
@@ -134,6 +136,7 @@ static void vector_of(size_t chunk, float *v) {
 /* ---- texts ------------------------------------------------------------------------ */
 
 static size_t most_docs; /* that may be there after this set */
+static size_t set; /* that is read */
 
 static int on_document(void *user, rag_document *d) {
     const rag_sentences *sentences = user;
@@ -154,6 +157,9 @@ static int on_document(void *user, rag_document *d) {
         die(&err);
     if (s->nspans == 0)
         return 0;
+    s->set = set;
+    snprintf(s->lang, sizeof(s->lang), "%s",
+             rag_unicode_lang(d->text, d->text_len));
     s->doc = *d;
     rag_document_init(d);
     ndocs++;
@@ -199,6 +205,7 @@ static void read_set(const rag_sentences *s, const char *documents,
                      const char *asked, size_t i, size_t sets) {
     rag_error err;
 
+    set = i;
     most_docs = DOCS_MAX * (i + 1) / sets;
     if (rag_ingest_read(documents, NULL, s, on_document, on_problem,
                         (void *)(uintptr_t)s, &err) != 0)
@@ -206,24 +213,31 @@ static void read_set(const rag_sentences *s, const char *documents,
     read_questions(asked, QUESTIONS_MAX * (i + 1) / sets);
 }
 
+static int visible(const struct dirent *e) {
+    return e->d_name[0] != '.';
+}
+
 static void read_texts(void) {
-    const char *data = getenv("RAG_BENCH_DATA");
+    const char *named = getenv("RAG_BENCH_DATA");
+    const char *data =
+        named ? named : RAG_SOURCE_DIR "/../shared/data/retrieval";
     rag_sentences *s;
     struct dirent **e = NULL;
     char a[1024], b[1024];
     rag_error err;
     int n;
 
-    data = data ? data : RAG_SOURCE_DIR "/../shared/data/retrieval";
     if (rag_sentences_open(&s, &err) != 0)
         die(&err);
-    n = scandir(data, &e, NULL, alphasort);
-    for (int i = 2; i < n; i++) { /* after "." and ".." */
+    n = scandir(data, &e, visible, alphasort);
+    for (int i = 0; i < n; i++) {
         snprintf(a, sizeof(a), "%s/%s/docs.jsonl", data, e[i]->d_name);
         snprintf(b, sizeof(b), "%s/%s/queries.jsonl", data, e[i]->d_name);
         if (rag_file_exists(a) && rag_file_exists(b))
-            read_set(s, a, b, (size_t)i - 2, (size_t)n - 2);
+            read_set(s, a, b, (size_t)i, (size_t)n);
     }
+    need(ndocs > 0 || !named, "RAG_BENCH_DATA: no folder in it has docs.jsonl "
+                              "and queries.jsonl");
     if (ndocs == 0) {
         fprintf(stderr, "no sets at %s: texts are those of samples/\n", data);
         read_set(s, RAG_SOURCE_DIR "/samples",
@@ -375,13 +389,48 @@ static rag_index_writer *writer(const char *dir) {
     return w;
 }
 
+/* ---- which rows a filter or deletions leave: two at random, three by what the
+ * text is about --------------------------------------------------------------- */
+
+typedef bool (*keep_fn)(size_t chunk);
+
+static bool is_removed(size_t i) {
+    return i % 10 < 3;
+}
+
+static bool keep_all(size_t i) {
+    (void)i;
+    return true;
+}
+
+static bool keep_one(size_t i) {
+    return pick(i, 40, 100) == 0;
+}
+
+static bool keep_living(size_t i) {
+    return !is_removed(i);
+}
+
+static bool keep_korean(size_t i) {
+    return strcmp(docs[parent(i, 0)].lang, "ko") == 0;
+}
+
+static bool keep_set(size_t i) {
+    return docs[parent(i, 0)].set == 0;
+}
+
+static bool keep_folder(size_t i) {
+    return keep_set(i) && parent(i, 0) % FOLDERS == 3;
+}
+
 static void fill(const char *dir, size_t n) {
     rag_index_writer *w = writer(dir);
     double t0 = rag_clock_ms();
     rag_error err;
 
     for (size_t i = 0; i < n; i++) {
-        char id[32], from[32], body[4096];
+        char id[32], from[64], body[4096];
+        size_t of = parent(i, 0);
         float v[DIM_MAX];
         rag_vector vec = {RAG_VECTOR_CHUNK, 0, 0, v};
         rag_chunk c = {0};
@@ -389,13 +438,14 @@ static void fill(const char *dir, size_t n) {
 
         rag_document_init(&d);
         snprintf(id, sizeof(id), "%zu", i);
-        snprintf(from, sizeof(from), "/s/%zu/file", i % SOURCES);
+        snprintf(from, sizeof(from), "/s/%zu/%zu/file", docs[of].set,
+                 of % FOLDERS);
         d.id = id;
         d.source = from;
         d.text = body;
         d.text_len = c.end = text_of(i, body, sizeof(body));
-        d.collection = pick(i, 40, 100) == 0 ? "one" : "rest";
-        d.lang = pick(i, 41, 2) ? "ko" : "en";
+        d.collection = keep_one(i) ? "one" : "rest";
+        d.lang = docs[of].lang;
         d.valid_from = pick(i, 42, 2) ? 1000 : RAG_TIME_NONE;
         d.valid_until = RAG_TIME_NONE;
         d.chunks = &c;
@@ -409,10 +459,6 @@ static void fill(const char *dir, size_t n) {
         die(&err);
     rag_index_writer_close(w);
     line(n, "put", (double)n * 1000 / (rag_clock_ms() - t0), "chunks/s");
-}
-
-static bool is_removed(size_t i) {
-    return i % 10 < 3;
 }
 
 static void drop(const char *dir, size_t n) {
@@ -551,21 +597,6 @@ static void search(rag_index *ix, size_t n, const char *what,
 
 /* ---- recall --------------------------------------------------------------------------------- */
 
-typedef bool (*keep_fn)(size_t chunk);
-
-static bool keep_all(size_t i) {
-    (void)i;
-    return true;
-}
-
-static bool keep_one(size_t i) {
-    return pick(i, 40, 100) == 0;
-}
-
-static bool keep_living(size_t i) {
-    return !is_removed(i);
-}
-
 typedef struct neighbours {
     double score[K];
     size_t chunk[K];
@@ -585,14 +616,16 @@ static void note(neighbours *t, double score, size_t chunk) {
     t->chunk[i] = chunk;
 }
 
-static neighbours truth[3][EXACT];
-static const keep_fn keeps[3] = {keep_all, keep_one, keep_living};
+enum { KEEPS = 6 };
+static neighbours truth[KEEPS][EXACT];
+static const keep_fn keeps[KEEPS] = {keep_all,    keep_one, keep_living,
+                                     keep_korean, keep_set, keep_folder};
 
-/* True neighbours of the first questions: all, filtered, after deletions. */
+/* True neighbours of the first questions among what each leaves. */
 static void find_truth(size_t n, FILE *out) {
     size_t m = nquestions < EXACT ? nquestions : EXACT;
 
-    for (int f = 0; f < 3; f++)
+    for (int f = 0; f < KEEPS; f++)
         for (size_t i = 0; i < m; i++)
             for (size_t j = 0; j < K; j++)
                 truth[f][i] =
@@ -609,7 +642,7 @@ static void find_truth(size_t n, FILE *out) {
 
             for (size_t k = 0; k < dim; k++)
                 sum += q[k] * v[k];
-            for (int f = 0; f < 3; f++)
+            for (int f = 0; f < KEEPS; f++)
                 if (keeps[f](i))
                     note(&truth[f][j], (double)sum, i);
         }
@@ -689,12 +722,16 @@ static void lexical_recall(rag_index *ix, const char *dir, size_t n,
 static void measure(const char *dir, size_t n) {
     static const struct {
         const char *name;
+        int truth; /* of keeps; -1: recall is not measured */
         rag_index_query q;
     } filters[] = {
-        {".filter1", {.kind = -1, .now = RAG_TIME_NONE, .collection = "one"}},
-        {".lang", {.kind = -1, .now = RAG_TIME_NONE, .lang = "ko"}},
-        {".source", {.kind = -1, .now = RAG_TIME_NONE, .source = "/s/1"}},
-        {".date", {.kind = -1, .now = 2000}},
+        {".filter1",
+         1,
+         {.kind = -1, .now = RAG_TIME_NONE, .collection = "one"}},
+        {".lang", 3, {.kind = -1, .now = RAG_TIME_NONE, .lang = "ko"}},
+        {".set", 4, {.kind = -1, .now = RAG_TIME_NONE, .source = "/s/0"}},
+        {".folder", 5, {.kind = -1, .now = RAG_TIME_NONE, .source = "/s/0/3"}},
+        {".date", -1, {.kind = -1, .now = 2000}},
     };
     rag_index *ix = open_index(dir, n, "open");
 
@@ -704,9 +741,12 @@ static void measure(const char *dir, size_t n) {
     search(ix, n, ".long", &everything, true);
     memory(n, "");
     vector_recall(ix, n, "", 0, &everything);
-    for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++)
+    for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
         search(ix, n, filters[i].name, &filters[i].q, false);
-    vector_recall(ix, n, ".filter1", 1, &filters[0].q);
+        if (filters[i].truth >= 0)
+            vector_recall(ix, n, filters[i].name, filters[i].truth,
+                          &filters[i].q);
+    }
     lexical_recall(ix, dir, n, "", &everything);
     lexical_recall(ix, dir, n, ".filter1", &filters[0].q);
     in_child(drop, dir, n);

@@ -208,11 +208,11 @@ static void lists_are_as_many_as_recall_needs(void **state) {
 /* The rows that a filter leaves can all lie far away from the question. */
 static void leave_far_rows(rag_ann_kind kind) {
     uint8_t *live = calloc(MANY / 8 + 1, 1);
-    size_t count = 0;
-    int64_t got[100];
+    size_t count = 0, hits = 0;
+    int64_t got[100], exact[K];
     float s[100], q[DIM];
     rag_error err;
-    size_t n;
+    size_t n, m;
     both b;
 
     assert_non_null(live);
@@ -229,7 +229,13 @@ static void leave_far_rows(rag_ann_kind kind) {
         }
     }
     assert_true(count > 2100 && count < MANY);
+    must(rag_ann_search(b.flat, q, K, live, count, exact, s, &m, &err), &err);
     must(rag_ann_search(b.lists, q, 100, live, count, got, s, &n, &err), &err);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < m; j++)
+            hits += got[i] == exact[j];
+    assert_int_equal(m, K);
+    assert_true(hits + 1 >= K);
     assert_int_equal(n, 100);
     free(live);
     free_both(&b);
