@@ -73,7 +73,7 @@ static const key KEYS[] = {
     {"encoder.threads", KEY_INT, AT(encoder_threads), "0", 0, 1024, FIXED},
 
     {"reader.model", KEY_PATH, AT(reader), NULL, 0, 0, FIXED},
-    {"reader.passages", KEY_INT, AT(read_passages), "6", 1, 8, LIVE},
+    {"reader.passages", KEY_INT, AT(read_passages), "10", 1, 16, LIVE},
 
     {"generator.enabled", KEY_BOOL, AT(generator_on), "yes", 0, 0, FIXED},
     {"generator.program", KEY_PATH, AT(server_program), NULL, 0, 0, FIXED},
@@ -104,7 +104,7 @@ static const key KEYS[] = {
     {"answer.faq", KEY_BOOL, AT(faq), "yes", 0, 0, LIVE},
     {"answer.faq_cosine", KEY_NUM, AT(faq_cosine), "0.85", 0, 1, LIVE},
     {"answer.faq_certainty", KEY_NUM, AT(faq_certainty), "0.60", 0, 2, LIVE},
-    {"answer.gate", KEY_NUM, AT(gate), "0.55", 0, 1, LIVE},
+    {"answer.gate", KEY_NUM, AT(gate), "0.5", 0, 1, LIVE},
     {"answer.cache_entries", KEY_INT, AT(cache_entries), "1000", 0,
      RAG_CACHE_ENTRIES_MAX, LIVE},
     {"answer.cache_bytes", KEY_INT, AT(cache_bytes), "8388608", 0,

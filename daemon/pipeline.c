@@ -17,10 +17,10 @@
 
 #define FAQ_EXACT_MAX 8
 #define FAQ_NEAR_K 8
-#define PASSAGES_A_DOCUMENT 3
+#define PASSAGES_A_DOCUMENT 4
 /* Passages far behind the best one distract a small model more than they
  * help: only those with at least this share of its score are read. */
-#define PASSAGE_SHARE 0.35
+#define PASSAGE_SHARE 0.2
 
 int rag_pipeline_open(const rag_pipeline_parts *parts, rag_config *config,
                       rag_pipeline **out, rag_error *err) {
@@ -261,6 +261,25 @@ static bool names_year(const char *s) {
     return false;
 }
 
+/* Best first, whichever document it is of. */
+static void add_passage(rag_asking *a, size_t hit) {
+    const rag_index_hit *h = &a->found.hits[hit];
+    size_t at = a->npassages++;
+    for (; at && a->passages[at - 1].score < h->score; at--) {
+        a->passages[at] = a->passages[at - 1];
+        a->hit_of[at] = a->hit_of[at - 1];
+    }
+    a->hit_of[at] = hit;
+    a->passages[at] = (rag_passage){.doc = h->doc,
+                                    .title = h->title,
+                                    .heading = h->heading,
+                                    .chunk = h->chunk,
+                                    .text = h->text,
+                                    .start = h->start,
+                                    .len = h->end - h->start,
+                                    .score = h->score};
+}
+
 static int step_evidence(rag_asking *a, rag_error *err) {
     if (!a->found.n)
         return rag_asking_refuse(a, "nothing found", err);
@@ -284,15 +303,7 @@ static int step_evidence(rag_asking *a, rag_error *err) {
             continue;
         if (!a->npassages) /* hangs on the best that is not contrary */
             floor = h->score * PASSAGE_SHARE;
-        a->hit_of[a->npassages] = i;
-        a->passages[a->npassages++] = (rag_passage){.doc = h->doc,
-                                                    .title = h->title,
-                                                    .heading = h->heading,
-                                                    .chunk = h->chunk,
-                                                    .text = h->text,
-                                                    .start = h->start,
-                                                    .len = h->end - h->start,
-                                                    .score = h->score};
+        add_passage(a, i);
     }
     rag_similarity similar = {cosines, a};
     rag_reading_lent reading = {(size_t)a->config->read_passages,

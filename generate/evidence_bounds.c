@@ -92,10 +92,16 @@ static bool clock_of(const rag_number *x, double *out) {
     return h >= 0 && h <= 24 && m >= 0 && m < 60;
 }
 
-/* "aged 14 or over" says no unit. */
+/* "aged 14 or over", "I'm 74" say no unit. */
 static bool says_age(const rag_facts *f, const rag_number *x) {
-    return !x->unit[0] && strlen(x->value) <= 3 &&
-           (strstr(f->text.data, "aged ") || strstr(f->text.data, "age "));
+    static const char *const WHO[] = {"i'm ", "i am ", "he is ", "he's ",
+                                      "turned "};
+    const char *s = f->text.data;
+    bool age = strstr(s, "aged ") || strstr(s, "age ");
+    for (size_t i = 0; i < sizeof WHO / sizeof WHO[0] && !age; i++)
+        age = x->start >= strlen(WHO[i]) &&
+              starts(s + x->start - strlen(WHO[i]), WHO[i]);
+    return age && !x->unit[0] && strlen(x->value) <= 3;
 }
 
 /* Value and unit of a number that can be compared; NULL for dates, codes,
@@ -157,22 +163,32 @@ static void add_weekdays(const char *text, bound *b, size_t *n) {
     static const struct {
         const char *word;
         double day; /* 0 of the week, 1 of its end */
-    } DAYS[] = {{"평일", 0},   {"토요일", 1},  {"일요일", 1},  {"주말", 1},
-                {"공휴일", 1}, {"휴일", 1},    {"weekday", 0}, {"saturday", 1},
-                {"sunday", 1}, {"weekend", 1}, {"holiday", 1}};
+    } DAYS[] = {{"평일", 0},    {"토요일", 1},         {"일요일", 1},
+                {"주말", 1},    {"공휴일", 1},         {"휴일", 1},
+                {"weekday", 0}, {"saturday", 1},       {"sunday", 1},
+                {"weekend", 1}, {"public holiday", 1}, {"bank holiday", 1}};
     for (size_t i = 0; i < sizeof DAYS / sizeof DAYS[0]; i++)
         if (*n < BOUNDS_MAX && strstr(text, DAYS[i].word))
             b[(*n)++] =
                 (bound){WEEKDAY, DAYS[i].day, DAYS[i].day, false, false, 0};
 }
 
-/* "14 to 17 years": the first number has no unit of its own. */
-static bool is_to(const rag_facts *f, size_t i) {
+/* "14 to 17 years", "4 to under 9 years": the first number has no unit of its
+ * own. */
+static bool is_to(const rag_facts *f, size_t i, bool *below) {
+    static const char *const TO[] = {" to ", " and ", " to under ",
+                                     " to less than ", " to below "};
     const rag_number *a = &f->number[i - 1], *b = &f->number[i];
     const char *between = f->text.data + a->end;
-    return a->kind == RAG_NUMBER_PLAIN && !a->unit[0] && b->start > a->end &&
-           b->start - a->end <= 5 &&
-           (starts(between, " to ") || starts(between, " and "));
+    *below = false;
+    if (a->kind != RAG_NUMBER_PLAIN || a->unit[0] || b->start <= a->end)
+        return false;
+    for (size_t k = 0; k < sizeof TO / sizeof TO[0]; k++)
+        if (b->start - a->end == strlen(TO[k]) && starts(between, TO[k])) {
+            *below = k > 1;
+            return true;
+        }
+    return false;
 }
 
 static size_t read_bounds(const rag_facts *f, bound b[BOUNDS_MAX]) {
@@ -180,15 +196,16 @@ static size_t read_bounds(const rag_facts *f, bound b[BOUNDS_MAX]) {
     for (size_t i = 0; i < f->nnumbers && n < BOUNDS_MAX; i++) {
         const rag_number *x = &f->number[i];
         double v, from;
+        bool below;
         const char *unit = quantity(f, x, &v);
         bound *last = n ? &b[n - 1] : NULL, now;
         if (!unit)
             continue;
-        if (i && (x->range || is_to(f, i))) { /* "3~5 days" */
+        if (i && (is_to(f, i, &below) || x->range)) { /* "3~5 days" */
             from = strtod(f->number[i - 1].value, NULL);
             if (unit == CLOCK && !clock_of(&f->number[i - 1], &from))
                 continue;
-            b[n++] = (bound){unit, from, v, false, false, x->end};
+            b[n++] = (bound){unit, from, v, false, below, x->end};
             continue;
         }
         if (!bound_of(unit, compare_of(f, x), v, &now))
@@ -216,7 +233,8 @@ static size_t read_case(const rag_facts *f, bound c[BOUNDS_MAX]) {
         rag_compare compare = compare_of(f, x);
         double v;
         const char *unit = quantity(f, x, &v);
-        if (!unit || x->range ||
+        bool rate = unit && v == 1 && strcmp(unit, "day") == 0; /* 1일 한도 */
+        if (!unit || rate || x->range ||
             (i + 1 < f->nnumbers && f->number[i + 1].range))
             continue;
         if (compare == RAG_CMP_MORE) /* "over 4 years now" */
@@ -268,13 +286,33 @@ static int judge(const bound *said, size_t nsaid, const char *s, size_t len,
     return 0;
 }
 
-static int judge_sentence(const bound *said, size_t nsaid, const rag_ranked *s,
-                          rag_facts *room, verdict *out, rag_error *err) {
-    const char *const heads[] = {s->passage->heading, s->passage->title};
-    int rc = judge(said, nsaid, s->text, s->len, room, out, err);
+/* What a passage's heading, else its title says. */
+static int judge_heads(const bound *said, size_t nsaid, const rag_passage *p,
+                       rag_facts *room, verdict *out, rag_error *err) {
+    const char *const heads[] = {p->heading, p->title};
+    int rc = 0;
+    *out = SILENT;
     for (size_t i = 0; i < 2 && !rc && *out == SILENT; i++)
         if (heads[i])
             rc = judge(said, nsaid, heads[i], strlen(heads[i]), room, out, err);
+    return rc;
+}
+
+/* Verdicts on sentences, those of one passage together. */
+static int judge_all(const bound *said, size_t nsaid, const rag_ranked *s,
+                     size_t n, rag_facts *room, verdict *v, rag_error *err) {
+    const rag_passage *passage = NULL;
+    verdict head = SILENT;
+    int rc = 0;
+    for (size_t i = 0; i < n && !rc; i++) {
+        rc = judge(said, nsaid, s[i].text, s[i].len, room, &v[i], err);
+        if (rc || v[i] != SILENT)
+            continue;
+        if (s[i].passage != passage)
+            rc = judge_heads(said, nsaid, s[i].passage, room, &head, err);
+        passage = s[i].passage;
+        v[i] = head;
+    }
     return rc;
 }
 
@@ -288,19 +326,19 @@ int rag_evidence_bounds(const char *question, rag_ranked *s, size_t n,
     if (!room)
         return rag_error_set(err, RAG_E_NOMEM, "out of memory");
     int rc = rag_facts_read_numbers(question, strlen(question), room, err);
-    if (rc)
-        goto out;
-    nsaid = read_case(room, said);
-    rag_facts_free(room);
+    if (!rc) {
+        nsaid = read_case(room, said);
+        rag_facts_free(room);
+    } else if (rc != RAG_E_NOMEM) {
+        rc = 0; /* not a text */
+    }
     if (!nsaid)
         goto out;
     v = calloc(n ? n : 1, sizeof *v);
-    if (!v)
-        rc = rag_error_set(err, RAG_E_NOMEM, "out of memory");
-    for (size_t i = 0; i < n && !rc; i++) {
-        rc = judge_sentence(said, nsaid, &s[i], room, &v[i], err);
+    rc = v ? judge_all(said, nsaid, s, n, room, v, err)
+           : rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    for (size_t i = 0; i < n && !rc; i++)
         any = any || v[i] == HOLDS;
-    }
     for (size_t i = 0; i < n && any && !rc; i++)
         s[i].condition = v[i] == HOLDS ? 1 : v[i] == FAILS ? -1 : 0;
 out:

@@ -7,7 +7,7 @@
 
 /* What a condition that holds is worth, in the log-odds of a reading model or
  * spreads of value. */
-#define RAG_CONDITION_VALUE 3.0
+#define RAG_CONDITION_VALUE 4.0
 
 typedef struct rag_ranked {
     const rag_passage *passage;

@@ -78,7 +78,7 @@ typedef struct rag_similarity {
     void *user;
 } rag_similarity;
 
-#define RAG_READ_MAX 8 /* passages read by a reading model for one question */
+#define RAG_READ_MAX 16 /* passages read by a reading model for one question */
 #define RAG_READ_SPANS 8 /* answers it may find in one */
 
 /* What a reading model finds in one passage. */

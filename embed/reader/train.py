@@ -40,7 +40,9 @@ DISTRACTOR_TOKENS = 120
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_up", "ffn_down")
 HELD_OUT_OF = 14
 GROUPS_HELD_OUT_OF = 8
-NEIGHBOUR, STRANGER = 0.7, 0.15  # how often a wording meets a wrong entry
+# How often a wording is also read with a neighbour of its entry, with another
+# entry and with a passage, and a question about a passage with an entry.
+NEIGHBOUR, OTHER_ENTRY, OTHER_PASSAGE, ENTRY = 0.7, 0.2, 0.15, 0.3
 NEVER = -1e4  # a logit that no training lifts
 
 
@@ -238,6 +240,7 @@ def load_wordings(tokenizer, paths):
             p = Passage(tokenizer, {"id": d["id"], "title": d["q"], "text": d["a"]})
             p.sentences = [s for x in re.split(r"(?<=[.?!])\s+", d["a"])
                            for s in list(p.spans(x))[:1]]
+            p.terms = terms(d["q"] + " " + d["a"])
             groups.setdefault((path, d["group"]), []).append((p, d["alt"]))
     out = [Wording(q, p, [o for o, _ in group if o is not p])
            for group in groups.values() for p, alt in group for q in alt]
@@ -334,19 +337,32 @@ def without_answer(tokenizer, e):
                                "text": ("\n" if "\n" in text else " ").join(kept)})
 
 
-def wording_items(tokenizer, wordings, entries, rng):
+def stranger(question, entries, rng, own=()):
+    """An entry that does not answer: often the one of 24 that shares most
+    words with the question, of either language."""
+    some = rng.sample(entries, min(24, len(entries)))
+    some = [e for e in some if e not in own] or some
+    if rng.random() >= 0.6:
+        return some[0]
+    asked = terms(question)
+    return max(some, key=lambda e: len(e.terms & asked))
+
+
+def wording_items(tokenizer, wordings, entries, passages, rng):
+    def read(w, p, spans=()):
+        return sequence(tokenizer, w.question, p, spans, True, None, False)
+
     items = []
     for w in wordings:
-        items.append(sequence(tokenizer, w.question, w.entry, w.entry.sentences,
-                              True, None, False))
-        u, other = rng.random(), None
+        items.append(read(w, w.entry, w.entry.sentences))
+        u = rng.random()
         if u < NEIGHBOUR and w.neighbours:
-            other = rng.choice(w.neighbours)
-        elif u >= 1 - STRANGER:
-            other = rng.choice(entries)
-        if other not in (None, w.entry):
-            items.append(sequence(tokenizer, w.question, other, [], True, None,
-                                  False))
+            items.append(read(w, rng.choice(w.neighbours)))
+        elif u >= 1 - OTHER_ENTRY:
+            items.append(read(w, stranger(w.question, entries, rng,
+                                          (w.entry, *w.neighbours))))
+        if rng.random() < OTHER_PASSAGE:
+            items.append(read(w, rng.choice(passages)))
     return items
 
 
@@ -365,6 +381,9 @@ def epoch(tokenizer, examples, wordings, rng, args):
         if e.spans and e.others and rng.random() < 0.3:
             items.append(sequence(tokenizer, q, rng.choice(e.others), [],
                                   rng.random() < 0.75, None, False))
+        if wordings[1] and rng.random() < ENTRY:
+            items.append(sequence(tokenizer, q, stranger(q, wordings[1], rng), [],
+                                  True, None, False))
         rest = None
         if e.spans and rng.random() < 0.12:
             rest = without_answer(tokenizer, e)
@@ -373,7 +392,8 @@ def epoch(tokenizer, examples, wordings, rng, args):
                                   None, False))
     if args.of_passages and len(items) > args.of_passages:
         items = rng.sample(items, args.of_passages)
-    items += wording_items(tokenizer, *wordings, rng)
+    passages = list({e.passage.id: e.passage for e in examples}.values())
+    items += wording_items(tokenizer, *wordings, passages, rng)
     rng.shuffle(items)
     batches = []
     for c in range(0, len(items), 1024):

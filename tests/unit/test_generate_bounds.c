@@ -32,7 +32,11 @@ static const row rows[] = {
      "Customers over 18 years get the standard card."},
     {"can a 13-year-old have a card", "Children aged 7 to 13 get a play card.",
      "Customers aged 14 or over get a debit card."},
+    {"I'm 74 and have no phone", "Customers aged 70 or over get it free.",
+     "Customers aged under 70 pay 12 euros."},
     /* time that has passed */
+    {"I have been here 6 years now, how much leave?",
+     "| 4 to under 9 years | 28 |", "| 9 years and more | 31 |"},
     {"주담대 받은 지 4년 됐는데 지금 갚으면 수수료 있나요?",
      "대출받은 날부터 3년이 지났으면 수수료가 없습니다.",
      "대출받은 날부터 3년 이내에 갚으면 1.2%를 냅니다."},
@@ -105,6 +109,9 @@ static void test_nothing_is_lost_without_another(void **state) {
         {"5일 안에 취소하면요?", "3일 이내에 취소하면 무료입니다.",
          "10일 이내에는 절반입니다."},
         {"HB-3005 보관 온도", "30 ℃ 이하에서 보관한다.", "-20 ℃ 이하"},
+        {"1일 한도", "3일 이내에 씁니다.", "5일 이상이면 됩니다."},
+        {"what happens to unused days of holiday?", "Holiday is listed here.",
+         "The portal is open on weekdays."},
         {"얼마예요", "3만 원 이상", "5만 원 이하"},
         {"", "3만 원 이상", ""},
     };
@@ -143,6 +150,7 @@ static void test_hostile_text(void **state) {
     verdicts("만 13세", bad, many, v);
     assert_int_equal(v[1], 1);
     verdicts(many, many, bad, v);
+    verdicts("\xff 13세", bad, many, v);
     verdicts("9e999세 999999999999999999999세 13세", many, bad, v);
 }
 
