@@ -8,9 +8,12 @@
  * next call in any thread, so it is copied at once and may, in a crowd, be
  * another's.
  *
- * Of a filter that leaves few rows, exactly those rows are scored. Where one
- * leaves a share p of them, a graph is searched 1/p times as wide, and as many
- * more lists are visited as ann_lists.c says.
+ * Of a filter that leaves few rows, exactly those rows are scored. One that
+ * leaves a share p of them makes a list hold p times as many, so 1/p times as
+ * many lists are visited, or a graph is searched as many times wider, and the
+ * search sees as many vectors as without it. Lists: at most FILTER_LISTS times
+ * as many, since of rows left at random those near the question hold more of
+ * the nearest than others do (docs/INDEX.md).
  */
 #include "index/ann_int.h"
 
@@ -26,6 +29,7 @@
 #include <string.h>
 
 #define PROBES_MIN 24 /* lists that cost next to nothing */
+#define FILTER_LISTS 10.0 /* times as many as without a filter */
 #define DEAD_SHARE 0.66 /* of rows that live, for which a graph is made */
 #define EXACT_ROWS                                                             \
     2000 /* rows left by a filter up to which they are scored                  \
@@ -46,7 +50,6 @@ void rag_ann_close(rag_ann *a) {
     if (a->quantizer)
         faiss_Index_free(a->quantizer);
     rag_ann_graph_free(a->graph);
-    rag_ann_rows_free(a->rows);
     free(a);
 }
 
@@ -61,8 +64,8 @@ static size_t bytes_of(rag_ann_kind kind, size_t n, int dim) {
         return n * d * sizeof(float);
     if (kind == RAG_ANN_HNSW)
         return rag_ann_graph_bytes(n, dim);
-    /* code, id in its list, place in the direct map, row (ann_lists.c) */
-    return n * ((kind == RAG_ANN_IVF4 ? (d + 1) / 2 : d) + 8 + 8 + 4);
+    /* code, id in its list, place in the direct map */
+    return n * ((kind == RAG_ANN_IVF4 ? (d + 1) / 2 : d) + 8 + 8);
 }
 
 size_t rag_ann_memory(const rag_ann *a) {
@@ -258,20 +261,23 @@ static int search_lists(const rag_ann *a, const float *q, size_t k,
     }
 }
 
-/* Of a graph's search; what was measured allows for a third that is dead. */
-static size_t width_for(double share, const rag_ann *a) {
-    double wide = (double)a->nprobe / share;
+/* How many lists (how wide) for a share of the rows. */
+static size_t width_for(const rag_ann *a, double share) {
+    size_t most = a->graph ? a->n : a->nlist;
+    double times = 1 / share, wide;
 
-    if (share > DEAD_SHARE)
-        return a->nprobe;
-    return wide < (double)a->n ? (size_t)wide : a->n;
+    if (a->graph && share > DEAD_SHARE)
+        return a->nprobe; /* which allows for it */
+    if (!a->graph && times > FILTER_LISTS)
+        times = FILTER_LISTS;
+    wide = times * (double)a->nprobe;
+    return wide < (double)most ? (size_t)wide : most;
 }
 
 int rag_ann_search(const rag_ann *a, const float *q, size_t k,
                    const uint8_t *live, size_t live_count, int64_t *positions,
                    float *scores, size_t *found, rag_error *err) {
     size_t nprobe, most;
-    int rc = 0;
 
     *found = 0;
     if (a == NULL || a->n == 0 || k == 0 || (live && live_count == 0))
@@ -285,13 +291,7 @@ int rag_ann_search(const rag_ann *a, const float *q, size_t k,
     if (k > a->n)
         k = a->n;
     most = a->graph ? a->n : a->nlist;
-    nprobe = a->nprobe;
-    if (live && a->graph)
-        nprobe = width_for((double)live_count / (double)a->n, a);
-    else if (live && a->rows)
-        rc = rag_ann_lists_to_visit(a, q, live, live_count, &nprobe, err);
-    if (rc != 0)
-        return rc;
+    nprobe = width_for(a, live ? (double)live_count / (double)a->n : 1);
     if (!a->measuring && nprobe < PROBES_MIN)
         nprobe = most < PROBES_MIN ? most : PROBES_MIN;
     return search_lists(a, q, k, live, live_count, nprobe, positions, scores,
@@ -397,8 +397,6 @@ int rag_ann_load(const void *p, size_t n, int dim, rag_ann **out,
     }
     if (rc == 0 && a->kind == RAG_ANN_HNSW)
         rc = rag_ann_graph_new(a, err);
-    if (rc == 0 && rag_ann_lists(a->kind))
-        rc = rag_ann_rows_read(a, err);
     if (f)
         fclose(f);
     if (rc != 0) {

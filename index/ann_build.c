@@ -305,8 +305,7 @@ int rag_ann_finish(rag_ann_builder *b, rag_ann **out, rag_error *err) {
     if (rag_ann_lists(a->kind)) {
         int failed = faiss_IndexIVF_make_direct_map(a->index, 1);
 
-        rc = failed ? rag_ann_fail(failed, "filling lists", err)
-                    : rag_ann_rows_read(a, err);
+        rc = failed ? rag_ann_fail(failed, "filling lists", err) : 0;
     }
     if (rc == 0 && a->kind != RAG_ANN_FLAT)
         rc = calibrate(b, err);

@@ -14,7 +14,6 @@ void omp_set_num_threads(int n);
 int omp_get_num_procs(void);
 
 typedef struct rag_graph rag_graph;
-typedef struct rag_list_rows rag_list_rows;
 
 struct rag_ann {
     FaissIndex *index;
@@ -26,7 +25,6 @@ struct rag_ann {
                     * width of a search) ... */
     bool measuring; /* ... now: exactly so many */
     rag_graph *graph; /* hnsw only */
-    rag_list_rows *rows; /* ivf only */
 };
 
 /* FAISS's last error as ours; what says what was being done. */
@@ -35,15 +33,6 @@ int rag_ann_fail(int rc, const char *what, rag_error *err);
 static inline bool rag_ann_lists(rag_ann_kind kind) {
     return kind == RAG_ANN_IVF || kind == RAG_ANN_IVF4;
 }
-
-/* ---- ann_lists.c ---- */
-
-int rag_ann_rows_read(rag_ann *a, rag_error *err); /* index, n, nlist set */
-void rag_ann_rows_free(rag_list_rows *r);
-/* At least a->nprobe. */
-int rag_ann_lists_to_visit(const rag_ann *a, const float *q,
-                           const uint8_t *live, size_t live_count,
-                           size_t *nprobe, rag_error *err);
 
 /* ---- ann_graph.c ---- */
 
