@@ -53,17 +53,8 @@ static int nearest_sentences(rag_pipeline *p, const char *question,
                     .weight = -1};
     size_t n = 0;
     int rc = rag_pipeline_search(p, &s, &f, err);
-    for (size_t i = 0; !rc && i < f.result.n && n < PASSAGES; i++) {
-        const rag_index_hit *h = &f.result.hits[i];
-        passages[n++] = (rag_passage){.doc = h->doc,
-                                      .title = h->title,
-                                      .heading = h->heading,
-                                      .chunk = h->chunk,
-                                      .text = h->text,
-                                      .start = h->start,
-                                      .len = h->end - h->start,
-                                      .score = h->score};
-    }
+    for (size_t i = 0; !rc && i < f.result.n && n < PASSAGES; i++)
+        passages[n++] = rag_pipeline_passage(&f.result.hits[i]);
     if (!rc && !n)
         rc = rag_error_set(err, RAG_E_NOTFOUND,
                            "the documents hold nothing near to it");

@@ -261,6 +261,17 @@ static bool names_year(const char *s) {
     return false;
 }
 
+rag_passage rag_pipeline_passage(const rag_index_hit *h) {
+    return (rag_passage){.doc = h->doc,
+                         .title = h->title,
+                         .heading = h->heading,
+                         .chunk = h->chunk,
+                         .text = h->text,
+                         .start = h->start,
+                         .len = h->end - h->start,
+                         .score = h->score};
+}
+
 /* Best first, whichever document it is of. */
 static void add_passage(rag_asking *a, size_t hit) {
     const rag_index_hit *h = &a->found.hits[hit];
@@ -270,14 +281,7 @@ static void add_passage(rag_asking *a, size_t hit) {
         a->hit_of[at] = a->hit_of[at - 1];
     }
     a->hit_of[at] = hit;
-    a->passages[at] = (rag_passage){.doc = h->doc,
-                                    .title = h->title,
-                                    .heading = h->heading,
-                                    .chunk = h->chunk,
-                                    .text = h->text,
-                                    .start = h->start,
-                                    .len = h->end - h->start,
-                                    .score = h->score};
+    a->passages[at] = rag_pipeline_passage(h);
 }
 
 static int step_evidence(rag_asking *a, rag_error *err) {
@@ -301,8 +305,9 @@ static int step_evidence(rag_asking *a, rag_error *err) {
             return rc;
         if (contrary)
             continue;
-        if (!a->npassages) /* hangs on the best that is not contrary */
-            floor = h->score * PASSAGE_SHARE;
+        /* Hangs on the best that is not contrary; scores may be negative. */
+        if (!a->npassages)
+            floor = h->score - (1 - PASSAGE_SHARE) * fabs(h->score);
         add_passage(a, i);
     }
     rag_similarity similar = {cosines, a};

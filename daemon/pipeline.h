@@ -166,6 +166,9 @@ typedef struct rag_found {
     double embed_ms, search_ms, total_ms;
 } rag_found;
 
+/* A found chunk as a passage to read; borrows the hit's texts. */
+rag_passage rag_pipeline_passage(const rag_index_hit *hit);
+
 int rag_pipeline_search(rag_pipeline *p, const rag_search *s, rag_found *out,
                         rag_error *err);
 void rag_found_free(rag_found *f);

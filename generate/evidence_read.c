@@ -5,7 +5,7 @@
  * Called by evidence.c; any thread, no state. Where word overlap and nearness
  * of meaning ask whether a sentence speaks of the same things, a reading model
  * is asked whether the passage answers, and with which words. Its log-odds
- * order the sentences; words and retrieval only settle what it leaves open.
+ * are weighed against retrieval's order; words settle what both leave open.
  */
 #include "generate/evidence_int.h"
 

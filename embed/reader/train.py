@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains the reader: an adapter that makes the encoder judge and find answers.
 
-usage: train.py [--minutes N] [--set DIR] [--start READER.gguf [--blend SHARE]]
+usage: train.py [--minutes N] [--set DIR] [--start READER.gguf]
                 ENCODER.gguf OUT.gguf PASSAGES.jsonl...
        train.py --held-out DIR PASSAGES.jsonl...
 
@@ -16,8 +16,7 @@ The encoder's weights stay as they are; a LoRA adapter (Hu et al. 2021) on
 every matrix of the upper layers and two heads are learned: start and end of
 the answer (the first token stands for "none"), and whether the passage answers
 at all. OUT is the file that `reader.model` names. --start goes on from a
-reader; with --blend only that share of the way counts in the end, which keeps
-what was learned before (Wortsman et al. 2022).
+reader.
 
 One passage in fourteen and one group of entries in eight, by the hash of their
 names, are never trained on. --held-out writes the passages' questions of these
@@ -488,13 +487,6 @@ def start_from(model, path):
                 to.copy_(of["reader.%s.%s" % (head, part)].view_as(to))
 
 
-def blend(model, start, share):
-    import torch
-    with torch.no_grad():
-        for p, old in zip(model.parameters(), start):
-            p.copy_(old + share * (p - old))
-
-
 def save(model, path, rank, name):
     import gguf
     import numpy
@@ -525,7 +517,6 @@ def main():
     ap.add_argument("--held-out", metavar="DIR")
     ap.add_argument("--set", metavar="DIR", help="docs.jsonl and queries.jsonl")
     ap.add_argument("--start", metavar="READER.gguf")
-    ap.add_argument("--blend", type=float, default=1, metavar="SHARE")
     ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--epochs", type=float, default=3)
     ap.add_argument("--rank", type=int, default=32)
@@ -556,9 +547,7 @@ def main():
     model = make_model(weights, heads, args.rank, args.frozen)
     if args.start:
         start_from(model, args.start)
-    start = [p.detach().clone() for p in model.parameters()]
     train(model, tokenizer, examples, wordings, args)
-    blend(model, start, args.blend)
     save(model, out, args.rank, args.name)
     print("wrote", out)
 

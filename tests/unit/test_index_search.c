@@ -234,17 +234,19 @@ static void scores_of_both_sides_are_exact(void **state) {
     test_dir_free(dir);
 }
 
+static const rag_index_query five_chunks = {.text = "휴가 신청",
+                                            .len = sizeof("휴가 신청") - 1,
+                                            .kind = -1,
+                                            .chunks = 5,
+                                            .vector_weight = -1};
+
 static void chunks_of_a_document_stand_together(void **state) {
     char *dir = test_dir();
     const test_doc docs[] = {
         {.id = "two", .text = "휴가 신청 방법 ---휴가 신청 기한 안내 ---식당"},
         {.id = "one", .text = "휴가 정책"},
     };
-    rag_index_query q = {.text = "휴가 신청",
-                         .len = strlen("휴가 신청"),
-                         .kind = -1,
-                         .chunks = 5,
-                         .vector_weight = -1};
+    rag_index_query q = five_chunks;
     rag_index_result r;
     rag_index *ix;
     rag_error err;
@@ -276,11 +278,7 @@ static void chunks_of_a_document_share_its_score(void **state) {
         {.id = "two", .text = "출장 신청 정책"},
         {.id = "three", .text = "식당 안내"},
     };
-    rag_index_query q = {.text = "휴가 신청",
-                         .len = strlen("휴가 신청"),
-                         .kind = -1,
-                         .chunks = 5,
-                         .vector_weight = -1};
+    rag_index_query q = five_chunks;
     rag_index_result r;
     rag_index *ix;
     rag_error err;
