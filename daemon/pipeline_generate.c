@@ -152,22 +152,26 @@ static bool speaks_no_less(const rag_asking *a, const rag_citation *c,
 }
 
 /*
- * Whether the answer rests on the sentence that ranking put first, or on one
- * beside it that has more of the question's words. A small
- * model reads badly but ranks not at all: where it looked elsewhere, the
- * sentence itself was right more than twice as often as the model.
+ * Whether the answer rests on the sentence that ranking put first; without a
+ * reading model also on part of it, or on one beside it that has more of the
+ * question's words. A small generator reads badly and ranks not at all: where
+ * it looked elsewhere, the sentence itself was right more than twice as often.
  */
 static bool agrees(speaking *s, const rag_grounding *g) {
     rag_asking *a = s->a;
+    bool read = a->evidence.read;
     if (s->best.verdict != RAG_GROUND_OK || !s->best.ncitations)
         return true; /* there is nothing better to say */
     const rag_citation *b = &s->best.citations[0];
+    if (g->shortest && strstr(b->quote, g->shortest))
+        return true;
     for (size_t i = 0; i < g->ncitations; i++) {
         const rag_citation *c = &g->citations[i];
-        if (c->start < b->end && b->start < c->end &&
-            strcmp(cited_doc(a, c), cited_doc(a, b)) == 0)
+        bool there = read ? c->start >= b->start && c->end <= b->end
+                          : c->start < b->end && b->start < c->end;
+        if (there && strcmp(cited_doc(a, c), cited_doc(a, b)) == 0)
             return true;
-        if (speaks_no_less(a, c, b))
+        if (!read && speaks_no_less(a, c, b))
             return true;
     }
     return false;

@@ -228,9 +228,9 @@ static int bare_span(const rag_ground_ctx *c, size_t first, size_t count,
     const rag_source *a = &c->source[first], *b = &c->source[first + count - 1];
     const rag_evidence *ev = c->ev;
     size_t start = ev->answer_start, end = ev->answer_end;
-    if (start < a->start) /* it began in a heading */
+    if (start < a->start && a->text[0] != '|') /* it began in a heading */
         start = a->start;
-    if (end > b->end || end <= start)
+    if (start < a->start || end > b->end || end <= start)
         return 0;
     return rag_str_dup_n(a->text + (start - a->start), end - start,
                          &out->shortest, err);
@@ -313,6 +313,9 @@ static bool answer_place(const rag_ground_ctx *c, size_t *first,
     size_t b = source_at(c, ev->answer_end - 1);
     while (a < b && b < c->n && is_heading(&c->source[a].facts))
         a++;
+    /* Of several rows of a table the one that ranking put first. */
+    if (a < b && b < c->n && c->source[b].text[0] == '|')
+        a = b = source_at(c, ev->items[0].focus_start);
     if (a >= c->n || b >= c->n || b > a + 1 || !short_enough(c, a, b - a + 1))
         return false;
     *first = a;

@@ -221,6 +221,34 @@ static bool read_urls(const char *s, size_t n, claim *cl) {
     return true;
 }
 
+static bool word_end(const char *s, size_t n, size_t i) {
+    return i >= n || strchr(" ,.;:?!", s[i]) != NULL;
+}
+
+/* "... or how do I do it": a question word, with the two words behind it or
+ * all there are, as the question itself has it. */
+static bool asks_back(const rag_facts *question, const rag_facts *said) {
+    static const char *const ASK[] = {
+        "how", "what", "why", "어떻게", "언제", "얼마", "누가", "무엇"};
+    const char *s = said->text.data;
+    size_t n = said->text.len;
+    for (size_t k = 0; k < sizeof ASK / sizeof ASK[0]; k++)
+        for (const char *at = s; (at = strstr(at, ASK[k])); at++) {
+            size_t i = (size_t)(at - s), end = i;
+            if (i && !word_end(s, n, i - 1))
+                continue;
+            for (int words = 0; words < 3 && end < n; words++) {
+                while (end < n && word_end(s, n, end))
+                    end++;
+                while (!word_end(s, n, end))
+                    end++;
+            }
+            if (memmem(question->text.data, question->text.len, at, end - i))
+                return true;
+        }
+    return false;
+}
+
 static int read_claim(const rag_ground_ctx *c, const char *s, size_t n,
                       claim *cl, bool *ok, char *why, size_t cap,
                       rag_error *err) {
@@ -267,6 +295,8 @@ static int read_claim(const rag_ground_ctx *c, const char *s, size_t n,
         snprintf(why, cap, "a sentence without anything to check");
     else if (!cl->stance && !fresh && !f->nnumbers && !rag_facts_predicative(f))
         snprintf(why, cap, "it only repeats the question");
+    else if (asks_back(&c->question, f))
+        snprintf(why, cap, "it asks the question again");
     else if (!cl->stance && words < 2 && !f->nnumbers &&
              rag_facts_predicative(f))
         snprintf(why, cap, "it says too little to be an answer");

@@ -205,6 +205,18 @@ static void the_span_is_of_the_sentence_quoted(void **state) {
             "| 코드 | 온도 | [2]\n| HB-2108 | 9 ℃ | [1]", "9 ℃");
 }
 
+static void of_two_rows_the_one_whose_condition_holds(void **state) {
+    (void)state;
+    answers((scene){"앱으로 1,500달러를 보내면 수수료는 얼마인가요?",
+                    {"| 송금액 | 앱 수수료 |\n|---|---|\n"
+                     "| 500달러 이하 | 2,000원 |\n"
+                     "| 500달러 초과 2,000달러 이하 | 3,500원 |\n"},
+                    {"2,000원 |\n| 500달러 초과 2,000달러 이하 | 3,500원"}},
+            "| 송금액 | 앱 수수료 | [2]\n"
+            "| 500달러 초과 2,000달러 이하 | 3,500원 | [1]",
+            NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_announced_list_is_quoted_whole),
@@ -214,6 +226,7 @@ int main(void) {
         cmocka_unit_test(two_questions_get_two_quotes),
         cmocka_unit_test(two_codes_get_two_rows),
         cmocka_unit_test(the_span_is_of_the_sentence_quoted),
+        cmocka_unit_test(of_two_rows_the_one_whose_condition_holds),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

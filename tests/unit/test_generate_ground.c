@@ -366,6 +366,34 @@ static void test_refusal_lines(void **state) {
                      RAG_GROUND_FAILED);
 }
 
+/* A question is no answer, though each of its words is in the evidence. */
+static void test_question_is_no_answer(void **state) {
+    (void)state;
+    const char *texts[] = {
+        "A wish to cancel is sent in writing only, by mail or in a support "
+        "request. How to cancel: see below.",
+        "해지는 지점에서 서면으로만 합니다."};
+    static const struct {
+        const char *question, *said;
+        rag_ground_verdict verdict;
+    } CASES[] = {
+        {"Can I just write that in a support request or how do I do it?",
+         "only in a support request or how do I do it", RAG_GROUND_FAILED},
+        {"해지는 어떻게 하나요?", "서면 해지는 어떻게 하나요",
+         RAG_GROUND_FAILED},
+        {"How do I cancel?", "in writing only, by mail", RAG_GROUND_OK},
+        {"해지는 어떻게 하나요?", "해지는 지점에서 서면으로만 합니다.",
+         RAG_GROUND_OK},
+    };
+    world w;
+    char why[256];
+    make_world(&w, texts, 2);
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
+        assert_int_equal(verdict_of(&w, CASES[i].question, "en", CASES[i].said,
+                                    why, sizeof why),
+                         CASES[i].verdict);
+}
+
 /* The source that holds the answer is cited, whatever the model says. */
 static void test_citation_is_found(void **state) {
     (void)state;
@@ -533,6 +561,7 @@ int main(void) {
         cmocka_unit_test(test_no_word_can_be_replaced),
         cmocka_unit_test(test_same_value_other_writing),
         cmocka_unit_test(test_refusal_lines),
+        cmocka_unit_test(test_question_is_no_answer),
         cmocka_unit_test(test_citation_is_found),
         cmocka_unit_test(test_loops_are_cut),
         cmocka_unit_test(test_links_need_evidence),
