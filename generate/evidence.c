@@ -215,6 +215,7 @@ typedef struct sentence {
     unsigned codes; /* which of the question's codes it has */
     bool other_code;
     double announces; /* what it is worth less: it does not answer */
+    int row; /* by evidence_rows.c */
     double value, cosine; /* by evidence_rank.c */
     size_t span_start, span_end; /* by evidence_read.c */
 } sentence;
@@ -595,6 +596,28 @@ static void pass_on(const passage_view *v) {
     }
 }
 
+/* Of a table's rows the one that is named is worth what the best is. */
+static void pass_to_named(const passage_view *v) {
+    for (size_t i = 0, to; i < v->n; i = to) {
+        size_t best = i, row = v->n;
+        for (to = i; to < v->n && v->s[to].row; to++) {
+            if (v->s[to].value > v->s[best].value)
+                best = to;
+            if (v->s[to].row > 0)
+                row = to;
+        }
+        for (size_t k = i; k < to && row < v->n; k++)
+            if (k != row && k != best)
+                v->s[k].value -= RAG_CONDITION_VALUE;
+        if (row < v->n && row != best) {
+            v->s[row].value = v->s[best].value;
+            v->s[row].cosine = v->s[best].cosine;
+            v->s[best].value -= RAG_CONDITION_VALUE;
+        }
+        to += to == i;
+    }
+}
+
 /* Gives every sentence its value; suspect ones are not read by anyone. */
 static int value_all(const char *question, const query *q,
                      const passage_view *views, size_t n, sentence *all,
@@ -618,25 +641,32 @@ static int value_all(const char *question, const query *q,
         }
     int rc = rag_evidence_bounds(question, r, k, err);
     if (!rc)
+        rc = rag_evidence_rows(question, r, k, err);
+    if (!rc)
         rc = opt->reading
                  ? rag_evidence_read(opt->reading, passages, n, r, k, out, err)
                  : rag_evidence_rank(opt->similar, r, k, err);
     for (size_t i = 0; i < n && !rc; i++)
         for (size_t j = 0; j < views[i].n; j++)
             views[i].s[j].announces = is_heading(&views[i], j)  ? ANNOUNCE_VALUE
-                                      : is_header(&views[i], j) ? HEADER_VALUE
-                                                                : 0;
+                                      : is_header(&views[i], j) ||
+                                              is_dashes(&views[i], j)
+                                          ? HEADER_VALUE
+                                          : 0;
     k = 0;
     for (size_t i = 0; i < total && !rc; i++)
         if (!all[i].suspect) {
             all[i].value =
                 r[k].value + (all[i].codes ? CODE_VALUE : 0) - all[i].announces;
             all[i].cosine = r[k].meaning;
+            all[i].row = r[k].row;
             all[i].span_start = r[k].span_start;
             all[i].span_end = r[k++].span_end;
         }
-    for (size_t i = 0; i < n && !rc; i++)
+    for (size_t i = 0; i < n && !rc; i++) {
         pass_on(&views[i]);
+        pass_to_named(&views[i]);
+    }
     free(r);
     return rc;
 }

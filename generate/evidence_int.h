@@ -3,7 +3,7 @@
 #ifndef RAG_GENERATE_EVIDENCE_INT_H
 #define RAG_GENERATE_EVIDENCE_INT_H
 
-#include "generate/generate.h"
+#include "generate/generate_int.h"
 
 /* What a condition that holds is worth, in the log-odds of a reading model or
  * spreads of value. */
@@ -16,6 +16,7 @@ typedef struct rag_ranked {
     double words; /* weighted overlap with the question's terms */
     double meaning; /* cosine, once read */
     int condition; /* 1 its condition holds for the question's case, -1 fails */
+    int row; /* 1 the row of its table that the question names, -1 another */
     double value; /* what it is worth in the end */
     /* Bytes of the document that a reading model takes for the answer, at
      * least half of them in this sentence; both 0: none. */
@@ -39,6 +40,9 @@ int rag_evidence_read(const rag_reading_lent *reading,
  * evidence_bounds.c. */
 int rag_evidence_bounds(const char *question, rag_ranked *s, size_t n,
                         rag_error *err);
+/* Fills row, for sentences in order. evidence_rows.c. */
+int rag_evidence_rows(const char *question, rag_ranked *s, size_t n,
+                      rag_error *err);
 /* Mean and spread of n values taken by get; a spread of 0 becomes 1. */
 void rag_ranked_spread(const rag_ranked *s, size_t n,
                        double (*get)(const rag_ranked *), double *mean,

@@ -217,6 +217,17 @@ static void of_two_rows_the_one_whose_condition_holds(void **state) {
             NULL);
 }
 
+static void the_row_that_is_named(void **state) {
+    (void)state;
+    /* The reader finds the table and takes the wrong row. */
+    answers((scene){"물결 트래블 연회비",
+                    {"| 카드 | 연회비 |\n|---|---|\n"
+                     "| 물결 라이프 | 10,000원 |\n"
+                     "| 물결 트래블 | 35,000원 |\n"},
+                    {"10,000원"}},
+            "| 카드 | 연회비 | [2]\n| 물결 트래블 | 35,000원 | [1]", NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_announced_list_is_quoted_whole),
@@ -227,6 +238,7 @@ int main(void) {
         cmocka_unit_test(two_codes_get_two_rows),
         cmocka_unit_test(the_span_is_of_the_sentence_quoted),
         cmocka_unit_test(of_two_rows_the_one_whose_condition_holds),
+        cmocka_unit_test(the_row_that_is_named),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

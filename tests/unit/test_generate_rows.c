@@ -1,0 +1,114 @@
+/*
+ * Of a table's rows the one that a question names: by its label, by its
+ * second column, typed without spaces, among labels that share words; and none
+ * where the question names none.
+ */
+#include "generate/evidence_int.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ROWS_MAX 6
+
+typedef struct table {
+    const char *question, *row[ROWS_MAX];
+    int named; /* index; -1 none */
+} table;
+
+static const table tables[] = {
+    {"물결 트래블 연회비",
+     {"| 물결 라이프 | 신용 | 10,000원 |", "| 물결 사업자 | 신용 | 15,000원 |",
+      "| 물결 트래블 | 신용 | 35,000원 |"},
+     2},
+    {"물결트래블연회비얼마에요",
+     {"| 물결 라이프 | 10,000원 |", "| 물결 트래블 | 35,000원 |"},
+     1},
+    {"결제일을 14일로 하면 이용 기간은 언제부터인가요?",
+     {"| 매월 1일 | 전전월 18일부터 |", "| 매월 14일 | 전월 1일부터 |",
+      "| 매월 25일 | 전월 12일부터 |"},
+     1},
+    {"zone C cut-off time in the app",
+     {"| Zone A | 15:00 |", "| Zone A, urgent | 14:00 |", "| Zone C | 13:00 |",
+      "| Zone C, urgent | 11:30 |"},
+     2},
+    {"urgent payment to zone C, cut-off?",
+     {"| Zone A | 15:00 |", "| Zone A, urgent | 14:00 |", "| Zone C | 13:00 |",
+      "| Zone C, urgent | 11:30 |"},
+     3},
+    {"How long may I keep my mobile phone?",
+     {"| EQ-11 | Developer laptop | 36 months |",
+      "| EQ-44 | Mobile phone | 30 months |"},
+     1},
+    {"EQ-11 replacement period",
+     {"| EQ-11 | Developer laptop | 36 months |",
+      "| EQ-44 | Mobile phone | 30 months |"},
+     0},
+    /* named by nothing, or by two alike */
+    {"연회비가 가장 비싼 카드는?",
+     {"| 물결 라이프 | 10,000원 |", "| 물결 트래블 | 35,000원 |"},
+     -1},
+    {"silver or gold, which is cheaper?",
+     {"| Silver card | 10 |", "| Gold card | 20 |", "| Silver loan | 30 |",
+      "| Gold loan | 40 |"},
+     -1},
+};
+
+static void the_row_the_question_names(void **state) {
+    (void)state;
+    rag_passage p = {.doc = "a", .title = "", .heading = "", .text = ""};
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        const table *t = &tables[i];
+        rag_ranked s[ROWS_MAX + 3] = {
+            {.passage = &p, .text = "Rates.", .len = 6},
+            {.passage = &p, .text = "| a | b |", .len = 9},
+            {.passage = &p, .text = "|---|---|", .len = 9}};
+        size_t n = 3;
+        for (; n - 3 < ROWS_MAX && t->row[n - 3]; n++)
+            s[n] = (rag_ranked){.passage = &p,
+                                .text = t->row[n - 3],
+                                .len = strlen(t->row[n - 3])};
+        assert_int_equal(rag_evidence_rows(t->question, s, n, NULL), 0);
+        for (size_t k = 0; k < n; k++)
+            assert_int_equal(s[k].row, t->named < 0 || k < 3          ? 0
+                                       : k == 3 + (size_t)t->named ? 1
+                                                                   : -1);
+    }
+}
+
+static void conditions_come_first(void **state) {
+    (void)state;
+    rag_passage p = {.doc = "a", .title = "", .heading = "", .text = ""};
+    rag_ranked s[] = {{.passage = &p, .text = "| app | 1 |", .len = 11},
+                      {.passage = &p, .text = "| desk | 2 |", .len = 12}};
+    s[1].condition = 1;
+    assert_int_equal(rag_evidence_rows("fee in the app", s, 2, NULL), 0);
+    assert_int_equal(s[0].row, 0);
+    assert_int_equal(s[1].row, 0);
+}
+
+static void rows_of_two_passages_are_two_tables(void **state) {
+    (void)state;
+    rag_passage a = {.doc = "a", .title = "", .heading = "", .text = ""}, b = a;
+    rag_ranked s[] = {{.passage = &a, .text = "| app | 1 |", .len = 11},
+                      {.passage = &a, .text = "| desk | 2 |", .len = 12},
+                      {.passage = &b, .text = "| mail | 3 |", .len = 12},
+                      {.passage = &b, .text = "| phone | 4 |", .len = 13}};
+    assert_int_equal(rag_evidence_rows("fee in the app", s, 4, NULL), 0);
+    assert_int_equal(s[0].row, 1);
+    assert_int_equal(s[1].row, -1);
+    assert_int_equal(s[2].row, 0);
+    assert_int_equal(s[3].row, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_row_the_question_names),
+        cmocka_unit_test(conditions_come_first),
+        cmocka_unit_test(rows_of_two_passages_are_two_tables),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
