@@ -92,7 +92,7 @@ class Pool:
             for s in sentences(d["text"]) or [d["text"]]:
                 parts.append(d["title"] + "\n" + s)
                 owner.append(at)
-            to = self.apart if held(d["id"], 14) else self.train
+            to = self.apart if held(d.get("of", d["id"]), 14) else self.train
             to += [(q["q"], at) for q in d["qas"] if q["a"]]
         place = {k: i for i, k in enumerate(keys)}
         for d in lines("questions/*.jsonl"):

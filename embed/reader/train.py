@@ -8,7 +8,9 @@ usage: train.py [--minutes N] [--set DIR] [--start READER.gguf]
 A passage is a line {"id", "lang", "title", "text", "qas": [{"q", "a": [..]}]}:
 "a" holds the words of the text that answer "q", and is empty when the passage
 does not answer it. A line without "text" has further questions about a passage
-of an earlier line or file. A line {"id", "group", "q", "a", "alt": [..]} is an
+of an earlier line or file. A section of a long document is a passage that
+names it ("of"), and its questions name sections that a search found as well
+and that do not answer ("beside"). A line {"id", "group", "q", "a", "alt": [..]} is an
 FAQ entry with customers' wordings of its question, which its neighbours in the
 group do not answer.
 
@@ -42,11 +44,18 @@ GROUPS_HELD_OUT_OF = 8
 # How often a wording is also read with a neighbour of its entry, with another
 # entry and with a passage, and a question about a passage with an entry.
 NEIGHBOUR, OTHER_ENTRY, OTHER_PASSAGE, ENTRY = 0.7, 0.2, 0.15, 0.3
+BESIDE = 3  # sections that a question about a document is also read with
+CHOICE = 0.5  # weight of choice_loss
 NEVER = -1e4  # a logit that no training lifts
 
 
 def held_out(name, among=HELD_OUT_OF):
     return int(hashlib.md5(name.encode()).hexdigest(), 16) % among == 0
+
+
+def passage_held_out(d):
+    """A section with its whole document."""
+    return held_out(d.get("of", d["id"]))
 
 
 def read_lines(paths):
@@ -68,7 +77,7 @@ def write_held_out(folder, paths):
                 continue
             doc = {k: d[k] for k in ("id", "title", "text")}
             docs.write(json.dumps(doc, ensure_ascii=False) + "\n")
-            if not held_out(d["id"]):
+            if not passage_held_out(d):
                 continue
             for i, qa in enumerate(d["qas"]):
                 q = {"id": "%s-%d" % (d["id"], i), "question": qa["q"],
@@ -202,23 +211,27 @@ class Passage:
 
 
 class Example:
-    def __init__(self, question, passage, spans):
+    def __init__(self, question, passage, spans, beside=()):
         self.question, self.passage, self.spans = question, passage, spans
+        self.beside = beside  # what a search found besides: none answers
         self.others = []
 
 
 def load_examples(tokenizer, paths):
+    """Of a long document ("of") each section is a passage."""
     out, passages = [], {}
-    for d in read_lines(paths):
-        if "alt" in d or held_out(d["id"]):
-            continue
-        p = passages.get(d["id"])
-        if p is None:
-            p = passages[d["id"]] = Passage(tokenizer, d)
+    lines = [d for d in read_lines(paths) if "alt" not in d
+             and not passage_held_out(d)]
+    for d in lines:
+        if d["id"] not in passages:
+            passages[d["id"]] = Passage(tokenizer, d)
+    for d in lines:
+        p = passages[d["id"]]
         for qa in d["qas"]:
             spans = [s for a in qa["a"] for s in p.spans(a)]
+            beside = [passages[i] for i in qa.get("beside", ()) if i in passages]
             if bool(spans) == bool(qa["a"]):
-                out.append(Example(qa["q"], p, spans))
+                out.append(Example(qa["q"], p, spans, beside))
     return out
 
 
@@ -347,61 +360,85 @@ def stranger(question, entries, rng, own=()):
     return max(some, key=lambda e: len(e.terms & asked))
 
 
-def wording_items(tokenizer, wordings, entries, passages, rng):
-    def read(w, p, spans=()):
+def readings_of_wording(tokenizer, w, entries, passages, rng):
+    def read(p, spans=()):
         return sequence(tokenizer, w.question, p, spans, True, None, False)
 
-    items = []
-    for w in wordings:
-        items.append(read(w, w.entry, w.entry.sentences))
-        u = rng.random()
-        if u < NEIGHBOUR and w.neighbours:
-            items.append(read(w, rng.choice(w.neighbours)))
-        elif u >= 1 - OTHER_ENTRY:
-            items.append(read(w, stranger(w.question, entries, rng,
-                                          (w.entry, *w.neighbours))))
-        if rng.random() < OTHER_PASSAGE:
-            items.append(read(w, rng.choice(passages)))
-    return items
+    out = [read(w.entry, w.entry.sentences)]
+    u = rng.random()
+    if u < NEIGHBOUR and w.neighbours:
+        out.append(read(rng.choice(w.neighbours)))
+    elif u >= 1 - OTHER_ENTRY:
+        out.append(read(stranger(w.question, entries, rng,
+                                 (w.entry, *w.neighbours))))
+    if rng.random() < OTHER_PASSAGE:
+        out.append(read(rng.choice(passages)))
+    return out
+
+
+def readings_of_section(tokenizer, e, entries, rng):
+    """A question beside the section that answers it and what was found too."""
+    q = worn(e.question, rng)
+    own = sequence(tokenizer, q, e.passage, e.spans, True, None, False)
+    if bool(own[1]) != bool(e.spans):  # cut off
+        return []
+    others = rng.sample(e.beside, min(BESIDE, len(e.beside)))
+    if entries and rng.random() < ENTRY:
+        others.append(stranger(q, entries, rng))
+    return [own] + [sequence(tokenizer, q, p, [], True, None, False) for p in others]
+
+
+def readings_of_passage(tokenizer, e, entries, rng):
+    q, p, out = worn(e.question, rng), e.passage, []
+    other = None
+    if e.others and len(p.ids) < 200 and rng.random() < 0.18:
+        other = rng.choice(e.others)
+    it = sequence(tokenizer, q, p, e.spans, rng.random() < 0.75, other,
+                  rng.random() < 0.5)
+    if bool(it[1]) == bool(e.spans):
+        out.append(it)
+    if e.spans and e.others and rng.random() < 0.3:
+        out.append(sequence(tokenizer, q, rng.choice(e.others), [],
+                            rng.random() < 0.75, None, False))
+    if entries and rng.random() < ENTRY:
+        out.append(sequence(tokenizer, q, stranger(q, entries, rng), [],
+                            True, None, False))
+    rest = None
+    if e.spans and rng.random() < 0.12:
+        rest = without_answer(tokenizer, e)
+    if rest:
+        out.append(sequence(tokenizer, q, rest, [], rng.random() < 0.75,
+                            None, False))
+    return out
 
 
 def epoch(tokenizer, examples, wordings, rng, args):
-    """Batches of about so many tokens, each of sequences of like length."""
-    items = []
-    for e in examples:
-        q, p = worn(e.question, rng), e.passage
-        other = None
-        if e.others and len(p.ids) < 200 and rng.random() < 0.18:
-            other = rng.choice(e.others)
-        it = sequence(tokenizer, q, p, e.spans, rng.random() < 0.75, other,
-                      rng.random() < 0.5)
-        if bool(it[1]) == bool(e.spans):
-            items.append(it)
-        if e.spans and e.others and rng.random() < 0.3:
-            items.append(sequence(tokenizer, q, rng.choice(e.others), [],
-                                  rng.random() < 0.75, None, False))
-        if wordings[1] and rng.random() < ENTRY:
-            items.append(sequence(tokenizer, q, stranger(q, wordings[1], rng), [],
-                                  True, None, False))
-        rest = None
-        if e.spans and rng.random() < 0.12:
-            rest = without_answer(tokenizer, e)
-        if rest:
-            items.append(sequence(tokenizer, q, rest, [], rng.random() < 0.75,
-                                  None, False))
-    if args.of_passages and len(items) > args.of_passages:
-        items = rng.sample(items, args.of_passages)
+    """Batches of about so many tokens, each of questions of like length with
+    all their readings."""
+    wordings, entries = wordings
     passages = list({e.passage.id: e.passage for e in examples}.values())
-    items += wording_items(tokenizer, *wordings, passages, rng)
-    rng.shuffle(items)
+    asked = [readings_of_passage(tokenizer, e, entries, rng)
+             for e in examples if not e.beside]
+    if args.of_passages and len(asked) > args.of_passages:
+        asked = rng.sample(asked, args.of_passages)
+    asked += [readings_of_section(tokenizer, e, entries, rng)
+              for _ in range(args.sections) for e in examples if e.beside]
+    asked = [x for x in asked if x]
+    if args.of_entries and len(wordings) > args.of_entries:
+        wordings = rng.sample(wordings, args.of_entries)
+    asked += [readings_of_wording(tokenizer, w, entries, passages, rng)
+              for w in wordings]
+    rng.shuffle(asked)
+    longest = {id(x): max(len(it[0]) for it in x) for x in asked}
     batches = []
-    for c in range(0, len(items), 1024):
-        part, batch = [], []
-        for it in sorted(items[c:c + 1024], key=lambda x: len(x[0])):
-            if batch and len(it[0]) * (len(batch) + 1) > args.tokens:
+    for c in range(0, len(asked), 512):
+        part, batch, n = [], [], 0
+        for x in sorted(asked[c:c + 512], key=lambda x: longest[id(x)]):
+            if batch and longest[id(x)] * (n + len(x)) > args.tokens:
                 part.append(batch)
-                batch = []
-            batch.append(it)
+                batch, n = [], 0
+            batch.append(x)
+            n += len(x)
         part.append(batch)
         rng.shuffle(part)
         batches += part
@@ -410,9 +447,24 @@ def epoch(tokenizer, examples, wordings, rng, args):
 
 # --- learning ---------------------------------------------------------------------
 
-def loss_of(model, batch):
+def choice_loss(answers, asked):
+    """Of what a question was read beside, that which answers should be the
+    likeliest (Gao et al. 2021, localized contrastive estimation)."""
+    import torch
+    losses, r = [], 0
+    for readings in asked:
+        own = answers[r:r + len(readings)]
+        right = [i for i, x in enumerate(readings) if x[1]]
+        if 0 < len(right) < len(readings):
+            losses.append(torch.logsumexp(own, 0) - torch.logsumexp(own[right], 0))
+        r += len(readings)
+    return torch.stack(losses).mean() if losses else 0.0
+
+
+def loss_of(model, asked):
     import torch
     import torch.nn.functional as F
+    batch = [x for readings in asked for x in readings]
     length = (max(len(x[0]) for x in batch) + 15) // 16 * 16
     ids = torch.ones(len(batch), length, dtype=torch.long)
     mask = torch.zeros(len(batch), length)
@@ -432,7 +484,8 @@ def loss_of(model, batch):
             torch.stack([s[r, i] + e[r, j] for i, j in at]), 0) / 2
     truth = torch.tensor([float(bool(x[1])) for x in batch])
     return (spans / len(batch)
-            + 0.7 * F.binary_cross_entropy_with_logits(answers, truth))
+            + 0.7 * F.binary_cross_entropy_with_logits(answers, truth)
+            + CHOICE * choice_loss(answers, asked))
 
 
 def train(model, tokenizer, examples, wordings, args):
@@ -523,7 +576,11 @@ def main():
     ap.add_argument("--rate", type=float, default=8e-4)
     ap.add_argument("--tokens", type=int, default=4096, help="a batch")
     ap.add_argument("--of-passages", type=int, metavar="N",
-                    help="sequences of passages an epoch, beside the entries'")
+                    help="questions about passages an epoch")
+    ap.add_argument("--of-entries", type=int, metavar="N",
+                    help="wordings of entries an epoch")
+    ap.add_argument("--sections", type=int, default=1, metavar="N",
+                    help="how often an epoch has the questions about documents")
     ap.add_argument("--frozen", type=int, default=3, help="lowest layers left alone")
     ap.add_argument("--name", default="e5-small-reader-ko-en")
     ap.add_argument("files", nargs="+")
