@@ -648,11 +648,11 @@ static int value_all(const char *question, const query *q,
                  : rag_evidence_rank(opt->similar, r, k, err);
     for (size_t i = 0; i < n && !rc; i++)
         for (size_t j = 0; j < views[i].n; j++)
-            views[i].s[j].announces = is_heading(&views[i], j)  ? ANNOUNCE_VALUE
-                                      : is_header(&views[i], j) ||
-                                              is_dashes(&views[i], j)
-                                          ? HEADER_VALUE
-                                          : 0;
+            views[i].s[j].announces =
+                is_heading(&views[i], j) ? ANNOUNCE_VALUE
+                : is_header(&views[i], j) || is_dashes(&views[i], j)
+                    ? HEADER_VALUE
+                    : 0;
     k = 0;
     for (size_t i = 0; i < total && !rc; i++)
         if (!all[i].suspect) {

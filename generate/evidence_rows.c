@@ -134,8 +134,7 @@ int rag_evidence_rows(const char *question, rag_ranked *s, size_t n,
     if (!rows)
         return rag_error_set(err, RAG_E_NOMEM, "out of memory");
     label *asking = &rows[ROWS_MAX];
-    int rc =
-        read_words(question, strlen(question), 2 * WORDS_MAX, asking, err);
+    int rc = read_words(question, strlen(question), 2 * WORDS_MAX, asking, err);
     for (size_t i = 0, to; i < n && !rc; i = to) {
         for (to = i; to < n && s[to].passage == s[i].passage &&
                      rag_table_row(s[to].text, s[to].len);)

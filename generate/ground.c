@@ -228,8 +228,8 @@ static bool word_end(const char *s, size_t n, size_t i) {
 /* "... or how do I do it": a question word, with the two words behind it or
  * all there are, as the question itself has it. */
 static bool asks_back(const rag_facts *question, const rag_facts *said) {
-    static const char *const ASK[] = {
-        "how", "what", "why", "어떻게", "언제", "얼마", "누가", "무엇"};
+    static const char *const ASK[] = {"how",  "what", "why",  "어떻게",
+                                      "언제", "얼마", "누가", "무엇"};
     const char *s = said->text.data;
     size_t n = said->text.len;
     for (size_t k = 0; k < sizeof ASK / sizeof ASK[0]; k++)

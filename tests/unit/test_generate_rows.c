@@ -73,7 +73,7 @@ static void the_row_the_question_names(void **state) {
                                 .len = strlen(t->row[n - 3])};
         assert_int_equal(rag_evidence_rows(t->question, s, n, NULL), 0);
         for (size_t k = 0; k < n; k++)
-            assert_int_equal(s[k].row, t->named < 0 || k < 3          ? 0
+            assert_int_equal(s[k].row, t->named < 0 || k < 3       ? 0
                                        : k == 3 + (size_t)t->named ? 1
                                                                    : -1);
     }
