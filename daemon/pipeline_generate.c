@@ -152,9 +152,9 @@ static bool speaks_no_less(const rag_asking *a, const rag_citation *c,
 }
 
 /*
- * Whether the answer rests on the sentence that ranking put first; without a
- * reading model also on part of it, or on one beside it that has more of the
- * question's words. A small generator reads badly and ranks not at all: where
+ * Whether the answer rests on the sentence that ranking put first, and on no
+ * other; without a reading model also on a quote that goes on behind it, or on
+ * a sentence beside it that has more of the question's words. A small generator reads badly and ranks not at all: where
  * it looked elsewhere, the sentence itself was right more than twice as often.
  */
 static bool agrees(speaking *s, const rag_grounding *g) {
@@ -163,8 +163,6 @@ static bool agrees(speaking *s, const rag_grounding *g) {
     if (s->best.verdict != RAG_GROUND_OK || !s->best.ncitations)
         return true; /* there is nothing better to say */
     const rag_citation *b = &s->best.citations[0];
-    if (g->shortest && strstr(b->quote, g->shortest))
-        return true;
     for (size_t i = 0; i < g->ncitations; i++) {
         const rag_citation *c = &g->citations[i];
         bool there = read ? c->start >= b->start && c->end <= b->end
