@@ -601,18 +601,15 @@ static void pass_to_named(const passage_view *v) {
     for (size_t i = 0, to; i < v->n; i = to) {
         size_t best = i, row = v->n;
         for (to = i; to < v->n && v->s[to].row; to++) {
-            if (v->s[to].value > v->s[best].value)
-                best = to;
-            if (v->s[to].row > 0)
-                row = to;
+            best = v->s[to].value > v->s[best].value ? to : best;
+            row = v->s[to].row > 0 ? to : row;
         }
-        for (size_t k = i; k < to && row < v->n; k++)
-            if (k != row && k != best)
-                v->s[k].value -= RAG_CONDITION_VALUE;
-        if (row < v->n && row != best) {
-            v->s[row].value = v->s[best].value;
-            v->s[row].cosine = v->s[best].cosine;
-            v->s[best].value -= RAG_CONDITION_VALUE;
+        double value = v->s[best].value, cosine = v->s[best].cosine;
+        for (size_t k = i; k < to; k++)
+            v->s[k].value -= RAG_CONDITION_VALUE;
+        if (row < v->n) { /* not beyond a suspect sentence */
+            v->s[row].value = value;
+            v->s[row].cosine = cosine;
         }
         to += to == i;
     }

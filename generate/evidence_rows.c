@@ -6,108 +6,109 @@
  * reading model often does not hold apart: it tells which table answers, the
  * label tells which row.
  *
- * Of a label count the content words that less than all rows share. The row
- * with most of them in the question is named, among equals the one with fewest
- * that are not; it must be the only one, or one whose whole label the question
- * has. Rows whose condition decides (evidence_bounds.c) are left alone.
+ * Of a label count the words and numbers that not all rows share. The row with
+ * most of them in the question is named, among equals the one with fewest that
+ * are not; it must be alone in that, and have more of them than any other or
+ * none that the question has not. Tables in which a condition decides
+ * (evidence_bounds.c) are left alone.
  */
 #include "generate/evidence_int.h"
+#include "generate/ground_int.h"
 
 #include "base/hash.h"
-#include "base/terms.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define ROWS_MAX 64 /* of a table */
-#define WORDS_MAX 16 /* of a label, and twice of a question */
+#define PARTS_MAX 16 /* words and numbers of a label */
 #define LABELS 2 /* columns that may name a row: "EQ-44 | Mobile phone" */
-#define HANGUL_INSIDE 6 /* bytes, two syllables: looked for in longer words */
 
 typedef struct label {
     struct {
         uint64_t hash;
-        char text[RAG_TERM_MAX + 1];
-    } word[2 * WORDS_MAX];
-    size_t n, max;
-    int asked, other; /* words in the question, and not */
+        bool asked; /* the question has it */
+    } part[PARTS_MAX];
+    size_t n;
+    int asked, other; /* parts in the question, and not, that tell rows apart */
 } label;
 
-static int add_word(void *user, const rag_term *t) {
-    label *l = user;
-    uint64_t h = rag_hash_fast(t->text, t->len);
-    for (size_t i = 0; i < l->n; i++)
-        if (l->word[i].hash == h)
-            return 0;
-    if (l->n == l->max || t->len > RAG_TERM_MAX)
-        return 0;
-    l->word[l->n].hash = h;
-    memcpy(l->word[l->n].text, t->text, t->len);
-    l->word[l->n++].text[t->len] = '\0';
-    return 0;
-}
-
-static int read_words(const char *s, size_t n, size_t max, label *l,
-                      rag_error *err) {
-    l->n = 0;
-    l->max = max;
-    return rag_terms_content(s, n, add_word, l, err);
-}
+typedef struct reading {
+    rag_facts question, cell;
+    label row[ROWS_MAX];
+} reading;
 
 static bool has(const label *l, uint64_t hash) {
     for (size_t i = 0; i < l->n; i++)
-        if (l->word[i].hash == hash)
+        if (l->part[i].hash == hash)
             return true;
     return false;
 }
 
-/* As a word, or inside one that was typed without spaces. */
-static bool asked(const label *question, const char *text, const label *l,
-                  size_t i) {
-    const char *w = l->word[i].text;
-    return has(question, l->word[i].hash) ||
-           ((unsigned char)w[0] >= 0xEA && strlen(w) >= HANGUL_INSIDE &&
-            strstr(text, w));
+static void add(label *l, uint64_t hash, bool asked) {
+    if (l->n == PARTS_MAX || has(l, hash))
+        return;
+    l->part[l->n].hash = hash;
+    l->part[l->n++].asked = asked;
 }
 
-/* The row that the question names by its labels; n when it names none. */
-static size_t named(const label *question, const char *text, label *rows,
-                    size_t n) {
-    size_t best = n;
-    bool only = false;
-    for (size_t i = 0; i < n; i++) {
-        rows[i].asked = rows[i].other = 0;
-        for (size_t w = 0; w < rows[i].n; w++) {
-            size_t df = 0;
-            for (size_t k = 0; k < n; k++)
-                df += has(&rows[k], rows[i].word[w].hash);
-            if (df == n)
-                continue;
-            if (asked(question, text, &rows[i], w))
-                rows[i].asked++;
-            else
-                rows[i].other++;
-        }
-        const label *b = best < n ? &rows[best] : NULL;
-        if (!rows[i].asked || (b && rows[i].asked < b->asked))
-            continue;
-        if (b && rows[i].asked == b->asked) {
-            only = false;
-            if (rows[i].other >= b->other)
-                continue;
-        } else {
-            only = true;
-        }
-        best = i;
+/* A cell that is no text names nothing. */
+static int read_label(reading *r, const char *s, size_t n, label *l,
+                      rag_error *err) {
+    const rag_facts *q = &r->question, *f = &r->cell;
+    int rc = rag_facts_read(s, n, &r->cell, err);
+    l->n = 0;
+    for (size_t i = 0; i < f->nwords && !rc; i++)
+        if (f->word[i].content)
+            add(l, f->word[i].hash, rag_words_have(q, f, &f->word[i]));
+    for (size_t i = 0; i < f->nnumbers && !rc; i++) {
+        const rag_number *x = &f->number[i];
+        size_t at;
+        add(l, rag_hash_fast(f->text.data + x->start, x->end - x->start),
+            rag_numbers_have(q, f, i, 1, NULL, &at));
     }
-    return best < n && (only || rows[best].other == 0) ? best : n;
+    rag_facts_free(&r->cell);
+    return rc == RAG_E_NOMEM ? rc : 0;
+}
+
+static void count(label *rows, size_t n, label *l) {
+    l->asked = l->other = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        size_t shared = 0;
+        for (size_t k = 0; k < n; k++)
+            shared += has(&rows[k], l->part[i].hash);
+        if (shared < n && l->part[i].asked)
+            l->asked++;
+        else if (shared < n)
+            l->other++;
+    }
+}
+
+/* The row that its labels name; n when none is. */
+static size_t named(label *rows, size_t n) {
+    size_t best = 0;
+    bool most = true, alone = true; /* what best is among those before */
+    for (size_t i = 0; i < n; i++) {
+        count(rows, n, &rows[i]);
+        int more = rows[i].asked - rows[best].asked;
+        int fewer = rows[best].other - rows[i].other;
+        if (i == 0 || more < 0)
+            continue;
+        most = more > 0;
+        if (more > 0 || fewer > 0) {
+            best = i;
+            alone = true;
+        } else if (fewer == 0) {
+            alone = false;
+        }
+    }
+    bool whole = rows[best].other == 0;
+    return rows[best].asked && alone && (most || whole) ? best : n;
 }
 
 /* Marks the rows s[0..n) of one table. */
-static int mark(const label *question, const char *text, rag_ranked *s,
-                size_t n, label *rows, rag_error *err) {
+static int mark(reading *r, rag_ranked *s, size_t n, rag_error *err) {
     size_t found = n;
-    int rc = 0;
     for (size_t i = 0; i < n; i++)
         if (s[i].condition)
             return 0;
@@ -116,12 +117,12 @@ static int mark(const label *question, const char *text, rag_ranked *s,
             size_t start = 0, end = 0;
             if (!rag_table_cell(s[i].text, s[i].len, column, &start, &end))
                 start = end = 0;
-            rc = read_words(s[i].text + start, end - start, WORDS_MAX, &rows[i],
-                            err);
+            int rc =
+                read_label(r, s[i].text + start, end - start, &r->row[i], err);
             if (rc)
                 return rc;
         }
-        found = named(question, text, rows, n);
+        found = named(r->row, n);
     }
     for (size_t i = 0; i < n && found < n; i++)
         s[i].row = i == found ? 1 : -1;
@@ -130,19 +131,25 @@ static int mark(const label *question, const char *text, rag_ranked *s,
 
 int rag_evidence_rows(const char *question, rag_ranked *s, size_t n,
                       rag_error *err) {
-    label *rows = malloc((ROWS_MAX + 1) * sizeof *rows);
-    if (!rows)
-        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
-    label *asking = &rows[ROWS_MAX];
-    int rc = read_words(question, strlen(question), 2 * WORDS_MAX, asking, err);
+    reading *r = NULL; /* once there is a table */
+    int rc = 0;
     for (size_t i = 0, to; i < n && !rc; i = to) {
         for (to = i; to < n && s[to].passage == s[i].passage &&
                      rag_table_row(s[to].text, s[to].len);)
             to++;
-        if (to > i + 1 && to - i <= ROWS_MAX) /* one alone is a header */
-            rc = mark(asking, question, s + i, to - i, rows, err);
+        bool table = to > i + 1 && to - i <= ROWS_MAX; /* one is a header */
+        if (table && !r) {
+            r = malloc(sizeof *r);
+            rc = r ? rag_facts_read(question, strlen(question), &r->question,
+                                    err)
+                   : rag_error_set(err, RAG_E_NOMEM, "out of memory");
+        }
+        if (table && !rc)
+            rc = mark(r, s + i, to - i, err);
         to += to == i;
     }
-    free(rows);
-    return rc;
+    if (r)
+        rag_facts_free(&r->question);
+    free(r);
+    return rc == RAG_E_DATA ? 0 : rc; /* the question is no text */
 }

@@ -55,6 +55,9 @@ static const table tables[] = {
      {"| Silver card | 10 |", "| Gold card | 20 |", "| Silver loan | 30 |",
       "| Gold loan | 40 |"},
      -1},
+    {"silver or gold, which is cheaper?",
+     {"| Bronze | 5 |", "| Silver | 10 |", "| Gold | 20 |"},
+     -1},
 };
 
 static void the_row_the_question_names(void **state) {
