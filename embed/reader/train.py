@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains the reader: an adapter that makes the encoder judge and find answers.
 
-usage: train.py [--minutes N] [--set DIR] [--start READER.gguf]
+usage: train.py [--minutes N] [--set DIR] [--start READER.gguf [--keep SHARE]]
                 ENCODER.gguf OUT.gguf PASSAGES.jsonl...
        train.py --held-out DIR PASSAGES.jsonl...
 
@@ -223,9 +223,11 @@ def load_examples(tokenizer, paths):
     lines = [d for d in read_lines(paths) if "alt" not in d
              and not passage_held_out(d)]
     for d in lines:
-        if d["id"] not in passages:
+        if "text" in d:
             passages[d["id"]] = Passage(tokenizer, d)
     for d in lines:
+        if d["id"] not in passages:
+            sys.exit("train.py: no passage %s for its questions" % d["id"])
         p = passages[d["id"]]
         for qa in d["qas"]:
             spans = [s for a in qa["a"] for s in p.spans(a)]
@@ -540,6 +542,17 @@ def start_from(model, path):
                 to.copy_(of["reader.%s.%s" % (head, part)].view_as(to))
 
 
+def keep(model, path, share):
+    """Goes back by a share of the way from the reader at path: what was learned
+    last is learned without as much being forgotten (Wortsman et al. 2022)."""
+    import torch
+    learned = {k: v.detach().clone() for k, v in model.named_parameters()}
+    start_from(model, path)
+    with torch.no_grad():
+        for k, v in model.named_parameters():
+            v.mul_(share).add_(learned[k], alpha=1 - share)
+
+
 def save(model, path, rank, name):
     import gguf
     import numpy
@@ -570,6 +583,8 @@ def main():
     ap.add_argument("--held-out", metavar="DIR")
     ap.add_argument("--set", metavar="DIR", help="docs.jsonl and queries.jsonl")
     ap.add_argument("--start", metavar="READER.gguf")
+    ap.add_argument("--keep", type=float, default=0, metavar="SHARE",
+                    help="of the starting reader, in what is written")
     ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--epochs", type=float, default=3)
     ap.add_argument("--rank", type=int, default=32)
@@ -605,6 +620,8 @@ def main():
     if args.start:
         start_from(model, args.start)
     train(model, tokenizer, examples, wordings, args)
+    if args.start and args.keep:
+        keep(model, args.start, args.keep)
     save(model, out, args.rank, args.name)
     print("wrote", out)
 
