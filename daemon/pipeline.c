@@ -19,7 +19,8 @@
 #define FAQ_NEAR_K 8
 #define PASSAGES_A_DOCUMENT 4
 /* Passages far behind the best one distract a small model more than they
- * help: only those with at least this share of its score are read. */
+ * help: without a reader, which tells them apart, only those with at least this
+ * share of its score are evidence. */
 #define PASSAGE_SHARE 0.2
 
 int rag_pipeline_open(const rag_pipeline_parts *parts, rag_config *config,
@@ -250,17 +251,6 @@ static size_t least(size_t card, size_t setting) {
     return card && card < setting ? card : setting;
 }
 
-/* Whether a year is named: then an older version may be what is asked for. */
-static bool names_year(const char *s) {
-    for (const char *p = s; *p; p++) {
-        size_t n = strspn(p, "0123456789");
-        if (n == 4 && (memcmp(p, "19", 2) == 0 || memcmp(p, "20", 2) == 0))
-            return true;
-        p += n ? n - 1 : 0;
-    }
-    return false;
-}
-
 rag_passage rag_pipeline_passage(const rag_index_hit *h) {
     return (rag_passage){.doc = h->doc,
                          .title = h->title,
@@ -292,15 +282,18 @@ static int step_evidence(rag_asking *a, rag_error *err) {
     if (!a->passages || !a->hit_of)
         return rag_error_set(err, RAG_E_NOMEM, "no memory for passages");
     double floor = 0;
-    bool past = names_year(rag_buf_str(&a->question));
+    bool past; /* an older version may be what is asked for */
+    int rc = rag_names_year(a->question.data, a->question.len, &past, err);
+    if (rc)
+        return rc;
     for (size_t i = 0; i < a->found.n; i++) {
         const rag_index_hit *h = &a->found.hits[i];
         bool contrary;
         if (i && h->superseded && !past)
             continue;
-        if (a->npassages && h->score < floor)
+        if (a->npassages && h->score < floor && !a->p->parts.reader)
             continue;
-        int rc = rag_asking_contrary(a, h, &contrary, err);
+        rc = rag_asking_contrary(a, h, &contrary, err);
         if (rc)
             return rc;
         if (contrary)
@@ -324,7 +317,7 @@ static int step_evidence(rag_asking *a, rag_error *err) {
     opt.max_items = least(opt.max_items, (size_t)a->config->evidence_items);
     if (!a->npassages)
         return rag_asking_refuse(a, "only opposites", err);
-    int rc = rag_asking_tables(a, err);
+    rc = rag_asking_tables(a, err);
     if (!rc)
         rc = rag_evidence_select(rag_buf_str(&a->question), a->passages,
                                  a->npassages, &opt, a->p->parts.sentences,

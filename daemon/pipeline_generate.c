@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/terms.h"
+#include "base/unicode.h"
 
 #include <errno.h>
 #include <math.h>
@@ -140,10 +141,10 @@ static size_t shared(const words *question, const char *quote) {
     return n;
 }
 
-/* Whether c, of the window ranked first, speaks of the question no less than
- * the sentence ranked first does. */
-static bool speaks_no_less(const rag_asking *a, const rag_citation *c,
-                           const rag_citation *best) {
+/* Whether c, of the window ranked first, has more of the question's words than
+ * the sentence ranked first. */
+static bool speaks_more(const rag_asking *a, const rag_citation *c,
+                        const rag_citation *best) {
     words q = {.n = 0};
     const char *s = rag_buf_str(&a->question);
     return c->item == best->item &&
@@ -152,10 +153,11 @@ static bool speaks_no_less(const rag_asking *a, const rag_citation *c,
 }
 
 /*
- * Whether the answer rests on the sentence that ranking put first, and on no
- * other; without a reading model also on a quote that goes on behind it, or on
- * a sentence beside it that has more of the question's words. A small generator reads badly and ranks not at all: where
- * it looked elsewhere, the sentence itself was right more than twice as often.
+ * Whether the answer rests on the sentence that ranking put first: one of its
+ * quotes is in it; without a reading model, goes on behind it, or stands beside
+ * it and has more of the question's words. A small generator reads badly and
+ * ranks not at all: where it looked elsewhere, the sentence itself was right
+ * more than twice as often.
  */
 static bool agrees(speaking *s, const rag_grounding *g) {
     rag_asking *a = s->a;
@@ -169,7 +171,7 @@ static bool agrees(speaking *s, const rag_grounding *g) {
                           : c->start < b->end && b->start < c->end;
         if (there && strcmp(cited_doc(a, c), cited_doc(a, b)) == 0)
             return true;
-        if (!read && speaks_no_less(a, c, b))
+        if (!read && speaks_more(a, c, b))
             return true;
     }
     return false;
@@ -212,6 +214,19 @@ static int gone(void *user) {
 
 /* ---- from generation to answer ---------------------------------------------------- */
 
+/* Whether a sentence has a span, in whatever case the model wrote it. */
+static bool has_span(const char *sentence, const char *span) {
+    rag_buf a, b;
+    rag_buf_init(&a, 0);
+    rag_buf_init(&b, 0);
+    bool has = rag_unicode_fold(sentence, strlen(sentence), &a, NULL) == 0 &&
+               rag_unicode_fold(span, strlen(span), &b, NULL) == 0 &&
+               strstr(rag_buf_str(&a), rag_buf_str(&b)) != NULL;
+    rag_buf_free(&a);
+    rag_buf_free(&b);
+    return has;
+}
+
 /*
  * A bare span ("5 days [1]") is said as the sentence it stands in, which the
  * reader can judge; the span stays as the short answer. The sentence is the
@@ -219,7 +234,8 @@ static int gone(void *user) {
  */
 static void say_in_full(speaking *s, rag_grounding *g) {
     if (!g->shortest || strlen(g->shortest) > SPAN_MAX || !s->best.answer ||
-        !s->best.ncitations || !strstr(s->best.citations[0].quote, g->shortest))
+        !s->best.ncitations ||
+        !has_span(s->best.citations[0].quote, g->shortest))
         return;
     char *span = g->shortest;
     g->shortest = NULL;

@@ -570,8 +570,8 @@ static bool is_heading(const passage_view *v, size_t i) {
 }
 
 static bool is_dashes(const passage_view *v, size_t i) {
-    size_t n = v->s[i].end - v->s[i].start;
-    return n > 3 && strspn(v->p->text + v->s[i].start, "|-: ") >= n;
+    return rag_table_dashes(v->p->text + v->s[i].start,
+                            v->s[i].end - v->s[i].start);
 }
 
 /* A table's first row: its words are everywhere in the table. */
@@ -608,8 +608,13 @@ static void pass_to_named(const passage_view *v) {
         for (size_t k = i; k < to; k++)
             v->s[k].value -= RAG_CONDITION_VALUE;
         if (row < v->n) { /* not beyond a suspect sentence */
-            v->s[row].value = value;
-            v->s[row].cosine = cosine;
+            sentence *s = &v->s[row];
+            s->value = value;
+            s->cosine = cosine;
+            if (!s->span_end) { /* it answers as a whole */
+                s->span_start = v->p->start + s->start;
+                s->span_end = v->p->start + s->end;
+            }
         }
         to += to == i;
     }

@@ -316,6 +316,24 @@ static int judge_all(const bound *said, size_t nsaid, const rag_ranked *s,
     return rc;
 }
 
+int rag_names_year(const char *question, size_t n, bool *out, rag_error *err) {
+    rag_facts *f = malloc(sizeof *f);
+    *out = false;
+    if (!f)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    int rc = rag_facts_read_numbers(question, n, f, err);
+    for (size_t i = 0; !rc && i < f->nnumbers; i++) {
+        const rag_number *x = &f->number[i];
+        *out |= x->kind == RAG_NUMBER_PLAIN && strlen(x->value) == 4 &&
+                (memcmp(x->value, "19", 2) == 0 ||
+                 memcmp(x->value, "20", 2) == 0) &&
+                (!*x->unit || strcmp(x->unit, "year") == 0);
+    }
+    rag_facts_free(f);
+    free(f);
+    return rc;
+}
+
 int rag_evidence_bounds(const char *question, rag_ranked *s, size_t n,
                         rag_error *err) {
     bound said[BOUNDS_MAX];

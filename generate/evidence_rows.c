@@ -8,9 +8,9 @@
  *
  * Of a label count the words and numbers that not all rows share. The row with
  * most of them in the question is named, among equals the one with fewest that
- * are not; it must be alone in that, and have more of them than any other or
- * none that the question has not. Tables in which a condition decides
- * (evidence_bounds.c) are left alone.
+ * are not; it must be alone in that. All of them must be in the question, or
+ * most, and more than of any other row. Tables in which a condition decides
+ * between rows (evidence_bounds.c) are left alone.
  */
 #include "generate/evidence_int.h"
 #include "generate/ground_int.h"
@@ -30,6 +30,7 @@ typedef struct label {
         bool asked; /* the question has it */
     } part[PARTS_MAX];
     size_t n;
+    bool words; /* not only numbers and codes */
     int asked, other; /* parts in the question, and not, that tell rows apart */
 } label;
 
@@ -57,10 +58,12 @@ static int read_label(reading *r, const char *s, size_t n, label *l,
                       rag_error *err) {
     const rag_facts *q = &r->question, *f = &r->cell;
     int rc = rag_facts_read(s, n, &r->cell, err);
-    l->n = 0;
+    *l = (label){.n = 0};
     for (size_t i = 0; i < f->nwords && !rc; i++)
-        if (f->word[i].content)
+        if (f->word[i].content) {
+            l->words = true;
             add(l, f->word[i].hash, rag_words_have(q, f, &f->word[i]));
+        }
     for (size_t i = 0; i < f->nnumbers && !rc; i++) {
         const rag_number *x = &f->number[i];
         size_t at;
@@ -86,41 +89,47 @@ static void count(label *rows, size_t n, label *l) {
 
 /* The row that its labels name; n when none is. */
 static size_t named(label *rows, size_t n) {
-    size_t best = 0;
-    bool most = true, alone = true; /* what best is among those before */
+    size_t best = 0, as_much = 0, equal = 0;
     for (size_t i = 0; i < n; i++) {
+        const label *l = &rows[i], *b = &rows[best];
         count(rows, n, &rows[i]);
-        int more = rows[i].asked - rows[best].asked;
-        int fewer = rows[best].other - rows[i].other;
-        if (i == 0 || more < 0)
-            continue;
-        most = more > 0;
-        if (more > 0 || fewer > 0) {
+        if (l->asked > b->asked ||
+            (l->asked == b->asked && l->other < b->other))
             best = i;
-            alone = true;
-        } else if (fewer == 0) {
-            alone = false;
-        }
     }
-    bool whole = rows[best].other == 0;
-    return rows[best].asked && alone && (most || whole) ? best : n;
+    const label *b = &rows[best];
+    for (size_t i = 0; i < n; i++) {
+        as_much += rows[i].asked == b->asked;
+        equal += rows[i].asked == b->asked && rows[i].other == b->other;
+    }
+    bool most = as_much == 1 && b->asked > b->other;
+    return b->asked && equal == 1 && (most || b->other == 0) ? best : n;
 }
 
 /* Marks the rows s[0..n) of one table. */
 static int mark(reading *r, rag_ranked *s, size_t n, rag_error *err) {
     size_t found = n;
+    bool words = false; /* then what is behind them is no label */
     for (size_t i = 0; i < n; i++)
-        if (s[i].condition)
+        if (s[i].condition != s[0].condition)
             return 0;
-    for (size_t column = 1; column <= LABELS && found == n; column++) {
+    for (size_t column = 1; column <= LABELS && found == n && !words;
+         column++) {
         for (size_t i = 0; i < n; i++) {
             size_t start = 0, end = 0;
             if (!rag_table_cell(s[i].text, s[i].len, column, &start, &end))
                 start = end = 0;
+            while (start < end && s[i].text[start] == ' ')
+                start++;
+            if (start == end && i) { /* a cell over several rows */
+                r->row[i] = r->row[i - 1];
+                continue;
+            }
             int rc =
                 read_label(r, s[i].text + start, end - start, &r->row[i], err);
             if (rc)
                 return rc;
+            words |= r->row[i].words;
         }
         found = named(r->row, n);
     }
@@ -137,7 +146,11 @@ int rag_evidence_rows(const char *question, rag_ranked *s, size_t n,
         for (to = i; to < n && s[to].passage == s[i].passage &&
                      rag_table_row(s[to].text, s[to].len);)
             to++;
-        bool table = to > i + 1 && to - i <= ROWS_MAX; /* one is a header */
+        size_t rows = to - i;
+        if (rows && to < n && s[to].passage == s[i].passage &&
+            rag_table_dashes(s[to].text, s[to].len))
+            rows--; /* the last is the header of what follows */
+        bool table = rows > 1 && rows <= ROWS_MAX;
         if (table && !r) {
             r = malloc(sizeof *r);
             rc = r ? rag_facts_read(question, strlen(question), &r->question,
@@ -145,7 +158,7 @@ int rag_evidence_rows(const char *question, rag_ranked *s, size_t n,
                    : rag_error_set(err, RAG_E_NOMEM, "out of memory");
         }
         if (table && !rc)
-            rc = mark(r, s + i, to - i, err);
+            rc = mark(r, s + i, rows, err);
         to += to == i;
     }
     if (r)

@@ -230,8 +230,9 @@ static int bare_span(const rag_ground_ctx *c, size_t first, size_t count,
     size_t start = ev->answer_start, end = ev->answer_end;
     if (start < a->start && a->text[0] != '|') /* it began in a heading */
         start = a->start;
-    if (start < a->start || end > b->end || end <= start)
-        return 0;
+    if (start < a->start || end > b->end || end <= start ||
+        (a->text[0] == '|' && end - start == a->end - a->start))
+        return 0; /* elsewhere, or a whole row */
     return rag_str_dup_n(a->text + (start - a->start), end - start,
                          &out->shortest, err);
 }

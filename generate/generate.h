@@ -377,6 +377,12 @@ bool rag_table_header(const char *text, size_t n, size_t *start, size_t *len,
 /* Whether s is one row that says something: no row of dashes. */
 bool rag_table_row(const char *s, size_t n);
 
+/* ---- questions ---------------------------------------------------------------- */
+
+/* Whether a year is named, 1900 to 2099: "2024 rules", "2023년", "2025-03-01",
+ * and not "2000 won". Thread-safe. */
+int rag_names_year(const char *question, size_t n, bool *out, rag_error *err);
+
 /* ---- evidence gate -------------------------------------------------------- */
 
 /*

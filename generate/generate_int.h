@@ -101,6 +101,8 @@ bool rag_asks_twice(const char *question);
  * first. False when the row has not so many. */
 bool rag_table_cell(const char *row, size_t n, size_t k, size_t *start,
                     size_t *end);
+/* Whether s is the row of dashes below a header. */
+bool rag_table_dashes(const char *s, size_t n);
 /* Which cell byte `at` of a row is in. */
 size_t rag_table_column(const char *row, size_t at);
 

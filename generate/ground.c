@@ -221,31 +221,34 @@ static bool read_urls(const char *s, size_t n, claim *cl) {
     return true;
 }
 
-static bool word_end(const char *s, size_t n, size_t i) {
-    return i >= n || strchr(" ,.;:?!", s[i]) != NULL;
+static bool mark(char c) {
+    return c == ' ' || c == ',' || c == '.' || c == ';' || c == ':' ||
+           c == '?' || c == '!';
 }
 
-/* "... or how do I do it": a question word, with the two words behind it or
- * all there are, as the question itself has it. */
+/* "... or how do I do it": from a question word to the end what the question
+ * has as well. */
 static bool asks_back(const rag_facts *question, const rag_facts *said) {
     static const char *const ASK[] = {"how",  "what", "why",  "어떻게",
                                       "언제", "얼마", "누가", "무엇"};
     const char *s = said->text.data;
     size_t n = said->text.len;
-    for (size_t k = 0; k < sizeof ASK / sizeof ASK[0]; k++)
-        for (const char *at = s; (at = strstr(at, ASK[k])); at++) {
-            size_t i = (size_t)(at - s), end = i;
-            if (i && !word_end(s, n, i - 1))
-                continue;
-            for (int words = 0; words < 3 && end < n; words++) {
-                while (end < n && word_end(s, n, end))
-                    end++;
-                while (!word_end(s, n, end))
-                    end++;
-            }
-            if (memmem(question->text.data, question->text.len, at, end - i))
+    while (n && mark(s[n - 1]))
+        n--;
+    for (size_t k = 0; k < sizeof ASK / sizeof ASK[0]; k++) {
+        size_t len = strlen(ASK[k]);
+        bool latin = ASK[k][0] < 'z' && ASK[k][0] > 'a'; /* "whatever" */
+        const char *at = s, *end = s + n;
+        while ((at = memmem(at, (size_t)(end - at), ASK[k], len)) != NULL) {
+            const char *from = at;
+            at += len;
+            if ((from == s || mark(from[-1])) &&
+                (!latin || at == end || mark(*at)) &&
+                memmem(question->text.data, question->text.len, from,
+                       (size_t)(end - from)))
                 return true;
         }
+    }
     return false;
 }
 

@@ -17,8 +17,7 @@ static bool is_row(const char *s, size_t n) {
     return i < n && s[i] == '|';
 }
 
-/* "|---|:--:|": the line below a header. */
-static bool is_dashes(const char *s, size_t n) {
+bool rag_table_dashes(const char *s, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (!s[i] || !strchr("|-: \t\r", s[i]))
             return false;
@@ -26,7 +25,7 @@ static bool is_dashes(const char *s, size_t n) {
 }
 
 bool rag_table_row(const char *s, size_t n) {
-    return is_row(s, n) && !memchr(s, '\n', n) && !is_dashes(s, n);
+    return is_row(s, n) && !memchr(s, '\n', n) && !rag_table_dashes(s, n);
 }
 
 bool rag_table_header(const char *text, size_t n, size_t *start, size_t *len,
@@ -49,7 +48,7 @@ bool rag_table_header(const char *text, size_t n, size_t *start, size_t *len,
         *len = to - from;
         if (dashes)
             return *len <= RAG_TABLE_HEADER_MAX;
-        dashes = is_dashes(text + from, to - from);
+        dashes = rag_table_dashes(text + from, to - from);
         at = nl ? (size_t)(nl - text) + 1 : 0;
     }
     *open = true;

@@ -154,12 +154,42 @@ static void test_hostile_text(void **state) {
     verdicts("9e999세 999999999999999999999세 13세", many, bad, v);
 }
 
+static void years_are_told_from_amounts(void **state) {
+    (void)state;
+    static const struct {
+        const char *question;
+        bool year;
+    } cases[] = {
+        {"2024년 연차 규정", true},
+        {"2023년도 수수료는?", true},
+        {"the 2024 rules", true},
+        {"fees as of 2025-03-01", true},
+        {"연차 규정 2023", true},
+        {"2000만 원까지 비과세인가요?", false},
+        {"2000원 할인", false},
+        {"a fee of $2000", false},
+        {"내선 2024-1000", false},
+        {"20 years of service", false},
+        {"2150년", false},
+        {"\xff 2024", true},
+        {"", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bool year = true;
+        const char *q = cases[i].question;
+        assert_int_equal(rag_names_year(q, strlen(q), &year, NULL), 0);
+        if (year != cases[i].year)
+            fail_msg("%s", q);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_case_that_is_asked_about),
         cmocka_unit_test(test_nothing_is_lost_without_another),
         cmocka_unit_test(test_titles_and_headings),
         cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(years_are_told_from_amounts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -47,7 +48,30 @@ static const table tables[] = {
      {"| EQ-11 | Developer laptop | 36 months |",
       "| EQ-44 | Mobile phone | 30 months |"},
      0},
-    /* named by nothing, or by two alike */
+    {"zone C, urgent", {"| Zone C, urgent | 11:30 |", "| Zone C | 13:00 |"}, 0},
+    {"cut-off for zone C",
+     {"| Zone C, urgent | 11:30 |", "| Zone C | 13:00 |", "| Zone A | 15:00 |"},
+     1},
+    {"fee of the travel card for students abroad",
+     {"| Travel card for students, premium | 5 |", "| Business card | 9 |"},
+     0},
+    /* named by nothing, by two alike, or by one word of many */
+    {"대출을 신청하면 얼마까지 빌릴 수 있나요?",
+     {"| 대상 | 재직 1년 이상 |", "| 한도 | 최대 5천만 원 |",
+      "| 신청 방법 | 앱 또는 영업점 |"},
+     -1},
+    {"카드를 잃어버리면 재발급 비용은?",
+     {"| 분실 | 5,000원 |", "| 카드 훼손 | 3,000원 |", "| 기타 | 2,000원 |"},
+     -1},
+    /* behind words stand answers, not labels */
+    {"청소년도 비대면 개설이 가능한가요?",
+     {"| 미성년자 | 불가 |", "| 성인 | 가능 |"},
+     -1},
+    /* a label over two rows */
+    {"일반형 2년 금리는?",
+     {"| 일반형 | 1년 | 3.0% |", "| | 2년 | 3.2% |", "| 우대형 | 1년 | 3.5% |",
+      "| | 2년 | 3.7% |"},
+     -1},
     {"연회비가 가장 비싼 카드는?",
      {"| 물결 라이프 | 10,000원 |", "| 물결 트래블 | 35,000원 |"},
      -1},
@@ -93,6 +117,51 @@ static void conditions_come_first(void **state) {
     assert_int_equal(s[1].row, 0);
 }
 
+static void one_condition_for_all_decides_nothing(void **state) {
+    (void)state;
+    rag_passage p = {.doc = "a", .title = "", .heading = "", .text = ""};
+    rag_ranked s[] = {
+        {.passage = &p, .text = "| app | 1 |", .len = 11, .condition = 1},
+        {.passage = &p, .text = "| desk | 2 |", .len = 12, .condition = 1}};
+    assert_int_equal(rag_evidence_rows("fee in the app", s, 2, NULL), 0);
+    assert_int_equal(s[0].row, 1);
+    assert_int_equal(s[1].row, -1);
+}
+
+static void the_next_tables_header_is_no_row(void **state) {
+    (void)state;
+    rag_passage p = {.doc = "a", .title = "", .heading = "", .text = ""};
+    rag_ranked s[] = {{.passage = &p, .text = "| Replacement | 5 |", .len = 19},
+                      {.passage = &p, .text = "| Transfer | 20 |", .len = 17},
+                      {.passage = &p, .text = "| Card | Limit |", .len = 16},
+                      {.passage = &p, .text = "|---|---|", .len = 9}};
+    assert_int_equal(rag_evidence_rows("cost of a new card?", s, 4, NULL), 0);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(s[i].row, 0);
+}
+
+/* More rows, and more words in a label, than are looked at. */
+static void long_tables_and_labels(void **state) {
+    (void)state;
+    rag_passage p = {.doc = "a", .title = "", .heading = "", .text = ""};
+    rag_ranked s[200];
+    static char text[200][16];
+    for (size_t i = 0; i < 200; i++) {
+        int n = snprintf(text[i], sizeof text[i], "| row %zu | 1 |", i);
+        s[i] = (rag_ranked){.passage = &p, .text = text[i], .len = (size_t)n};
+    }
+    assert_int_equal(rag_evidence_rows("row 7", s, 200, NULL), 0);
+    for (size_t i = 0; i < 200; i++)
+        assert_int_equal(s[i].row, 0);
+    static const char many[] =
+        "| amber birch cedar daisy elder fennel ginger hazel iris juniper "
+        "kale laurel maple nettle olive poplar quince rowan sorrel thyme | 1 |";
+    rag_ranked t[] = {{.passage = &p, .text = many, .len = sizeof many - 1},
+                      {.passage = &p, .text = "| thyme | 2 |", .len = 13}};
+    assert_int_equal(rag_evidence_rows("thyme", t, 2, NULL), 0);
+    assert_int_equal(t[1].row, 1);
+}
+
 static void rows_of_two_passages_are_two_tables(void **state) {
     (void)state;
     rag_passage a = {.doc = "a", .title = "", .heading = "", .text = ""}, b = a;
@@ -111,6 +180,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_row_the_question_names),
         cmocka_unit_test(conditions_come_first),
+        cmocka_unit_test(one_condition_for_all_decides_nothing),
+        cmocka_unit_test(the_next_tables_header_is_no_row),
+        cmocka_unit_test(long_tables_and_labels),
         cmocka_unit_test(rows_of_two_passages_are_two_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
