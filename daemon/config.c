@@ -73,7 +73,7 @@ static const key KEYS[] = {
     {"encoder.threads", KEY_INT, AT(encoder_threads), "0", 0, 1024, FIXED},
 
     {"reader.model", KEY_PATH, AT(reader), NULL, 0, 0, FIXED},
-    {"reader.passages", KEY_INT, AT(read_passages), "10", 1, 16, LIVE},
+    {"reader.passages", KEY_INT, AT(read_passages), "16", 1, 16, LIVE},
 
     {"generator.enabled", KEY_BOOL, AT(generator_on), "yes", 0, 0, FIXED},
     {"generator.program", KEY_PATH, AT(server_program), NULL, 0, 0, FIXED},
@@ -97,7 +97,7 @@ static const key KEYS[] = {
 
     {"answer.contact", KEY_STR, AT(contact), "", 0, 0, LIVE},
     {"answer.language", KEY_STR, AT(language), "ko", 0, 8, LIVE},
-    {"answer.passages", KEY_INT, AT(passages), "6", 1, 64, LIVE},
+    {"answer.passages", KEY_INT, AT(passages), "10", 1, 64, LIVE},
     {"answer.evidence_items", KEY_INT, AT(evidence_items), "3", 1, 8, LIVE},
     {"answer.evidence_tokens", KEY_INT, AT(evidence_tokens), "300", 32, 8192,
      LIVE},

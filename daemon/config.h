@@ -69,7 +69,7 @@ typedef struct rag_config {
     /* [answer] */
     char *contact; /* appended to refusals */
     char *language; /* of an answer when the question's is unclear */
-    long passages; /* taken from the index */
+    long passages; /* documents taken from the index */
     long evidence_items, evidence_tokens;
     bool faq; /* approved answers first */
     double faq_cosine; /* a near match needs at least this */
