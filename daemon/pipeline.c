@@ -303,6 +303,9 @@ static int step_evidence(rag_asking *a, rag_error *err) {
             floor = h->score - (1 - PASSAGE_SHARE) * fabs(h->score);
         add_passage(a, i);
     }
+    /* What the reader does not read is no evidence. */
+    if (a->p->parts.reader && a->npassages > (size_t)a->config->read_passages)
+        a->npassages = (size_t)a->config->read_passages;
     rag_similarity similar = {cosines, a};
     rag_reading_lent reading = {(size_t)a->config->read_passages,
                                 rag_asking_read, a};
