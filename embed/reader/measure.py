@@ -57,14 +57,8 @@ class Reading:
         out = [None] * len(seqs)
         for c in range(0, len(order), BATCH):
             part = order[c:c + BATCH]
-            n = max(len(seqs[i][0]) for i in part)
-            ids = torch.ones(len(part), n, dtype=torch.long)
-            mask = torch.zeros(len(part), n)
-            for r, i in enumerate(part):
-                ids[r, :len(seqs[i][0])] = torch.tensor(seqs[i][0])
-                mask[r, :len(seqs[i][0])] = 1
             with torch.no_grad():
-                s, e, a = self.model(ids, mask)
+                s, e, a = self.model(*train.padded([seqs[i] for i in part]))
             for r, i in enumerate(part):
                 out[i] = (a[r].item(), self.words(s[r], e[r], seqs[i], pairs[i][1]))
         return out
@@ -142,7 +136,7 @@ def entries(reading, lines):
 
 def main():
     if "--" not in sys.argv[1:]:
-        sys.exit("measure.py: usage: measure.py ENCODER.gguf READER.gguf... "
+        sys.exit("usage: measure.py ENCODER.gguf READER.gguf... "
                  "-- PASSAGES.jsonl...")
     at = sys.argv.index("--")
     encoder, *readers = sys.argv[1:at]
@@ -155,7 +149,7 @@ def main():
                 sections if any("beside" in qa for d in lines for qa in d["qas"])
                 and "of" in lines[0] else passages)
         for reader in readers:
-            model = train.make_model(weights, heads, 32, 0)
+            model = train.make_model(weights, heads, train.RANK, 0)
             train.start_from(model, reader)
             said = kind(Reading(model.eval(), tokenizer), lines)
             if said:

@@ -39,6 +39,7 @@ import time
 QUESTION_TOKENS, TITLE_TOKENS, SEQUENCE_TOKENS = 96, 40, 500
 DISTRACTOR_TOKENS = 120
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_up", "ffn_down")
+RANK = 32
 HELD_OUT_OF = 14
 GROUPS_HELD_OUT_OF = 8
 # How often a wording is also read with a neighbour of its entry, with another
@@ -463,17 +464,25 @@ def choice_loss(answers, asked):
     return torch.stack(losses).mean() if losses else 0.0
 
 
+def padded(batch):
+    """-> ids and mask of sequences, a row each."""
+    import torch
+    length = (max(len(x[0]) for x in batch) + 15) // 16 * 16
+    ids = torch.ones(len(batch), length, dtype=torch.long)
+    mask = torch.zeros(len(batch), length)
+    for r, (x, _, _) in enumerate(batch):
+        ids[r, :len(x)] = torch.tensor(x)
+        mask[r, :len(x)] = 1
+    return ids, mask
+
+
 def loss_of(model, asked):
     import torch
     import torch.nn.functional as F
     batch = [x for readings in asked for x in readings]
-    length = (max(len(x[0]) for x in batch) + 15) // 16 * 16
-    ids = torch.ones(len(batch), length, dtype=torch.long)
-    mask = torch.zeros(len(batch), length)
-    allowed = torch.full((len(batch), length), NEVER)
+    ids, mask = padded(batch)
+    allowed = torch.full(ids.shape, NEVER)
     for r, (x, _, start) in enumerate(batch):
-        ids[r, :len(x)] = torch.tensor(x)
-        mask[r, :len(x)] = 1
         allowed[r, start:len(x) - 1] = 0
         allowed[r, 0] = 0
     s, e, answers = model(ids, mask)
@@ -587,7 +596,7 @@ def main():
                     help="of the starting reader, in what is written")
     ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--epochs", type=float, default=3)
-    ap.add_argument("--rank", type=int, default=32)
+    ap.add_argument("--rank", type=int, default=RANK)
     ap.add_argument("--rate", type=float, default=8e-4)
     ap.add_argument("--tokens", type=int, default=4096, help="a batch")
     ap.add_argument("--of-passages", type=int, metavar="N",
