@@ -346,6 +346,25 @@ static bool model_ready(rag_asking *a, rag_generator_status *state) {
     }
 }
 
+/*
+ * What the model is shown. What it takes from elsewhere than the sentences
+ * ranked first is not given (agrees()), so when a reading model ranked them,
+ * it sees the windows they stand in and none after: half the prompt, half the
+ * wait, and it strays less.
+ */
+static rag_evidence shown(const speaking *s) {
+    rag_evidence ev = s->a->evidence;
+    if (!ev.read || s->best.verdict != RAG_GROUND_OK || !s->best.ncitations)
+        return ev;
+    size_t n = 0;
+    for (size_t i = 0; i < s->best.ncitations; i++)
+        if (s->best.citations[i].item >= n)
+            n = s->best.citations[i].item + 1;
+    while (ev.n > n)
+        ev.tokens -= ev.items[--ev.n].tokens;
+    return ev;
+}
+
 int rag_asking_generate(rag_asking *a, rag_error *err) {
     rag_error why = {0};
     int rc = turn_take(a, &why);
@@ -366,14 +385,15 @@ int rag_asking_generate(rag_asking *a, rag_error *err) {
     rag_generation gen = {.refusal_logprob = NAN};
     speaking s = {.a = a, .prompt = &prompt, .gen = &gen};
     rag_buf_init(&s.passed, 0);
-    rc = rag_prompt_build(a->p->parts.card, a->lang, rag_buf_str(&a->question),
-                          &a->evidence, &prompt, err);
+    rc = rag_ground_extract(rag_buf_str(&a->question), a->lang, &a->evidence,
+                            a->passages, a->p->parts.sentences, &s.best, err);
+    if (!rc) {
+        rag_evidence ev = shown(&s);
+        rc = rag_prompt_build(a->p->parts.card, a->lang,
+                              rag_buf_str(&a->question), &ev, &prompt, err);
+    }
     if (!rc)
         rc = rag_str_dup(rag_card_name(a->p->parts.card), &a->out->model, err);
-    if (!rc)
-        rc = rag_ground_extract(rag_buf_str(&a->question), a->lang,
-                                &a->evidence, a->passages,
-                                a->p->parts.sentences, &s.best, err);
     if (!rc)
         rc = rag_ground_stream_open(rag_buf_str(&a->question), a->lang,
                                     prompt.refusal, &a->evidence, a->passages,

@@ -214,13 +214,15 @@ def post_bytes(path, body):
 
 class Model:
     """An OpenAI-compatible endpoint on loopback. It streams `reply`; while
-    `held` it waits before its first word, and it notices clients that go."""
+    `held` it waits before its first word, and it notices clients that go.
+    `heard` is what it was sent last."""
 
     def __init__(self, reply):
         self.reply = reply
         self.gate = threading.Event()
         self.gate.set()
         self.asked = 0
+        self.heard = ""
         self.left = 0
         model = self
 
@@ -240,7 +242,7 @@ class Model:
 
             def do_POST(self):
                 n = int(self.headers.get("Content-Length", "0"))
-                self.rfile.read(n)
+                model.heard = self.rfile.read(n).decode()
                 model.asked += 1
                 self.send_response(200)
                 self.send_header("Content-Type", "text/event-stream")

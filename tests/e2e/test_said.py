@@ -14,8 +14,11 @@ POLICY = ("# Visitor policy\n\nVisitors wear a green badge at all times. "
           "The badge is returned at the front desk before 18:00.\n\n"
           "# Parking\n\nVisitors park on level B3 free of charge for 4 "
           "hours.\n")
+DOORS = "# Doors\n\nFault HB-1104 means that a door was left open.\n"
+FANS = "# Fans\n\nFault HB-1217 means that the fan is blocked.\n"
 QUESTION = "What colour is the badge visitors wear?"
 SENTENCE = "Visitors wear a green badge at all times."
+BOTH = "What do the faults HB-1104 and HB-1217 mean?"
 
 # What the model says -> why the sentence is quoted in its place.
 NOT_GIVEN = [
@@ -37,7 +40,8 @@ NOT_GIVEN = [
 class Stage(e2e.Desk):
     def __enter__(self):
         self.model = e2e.Model("")
-        self.ingest(self.write("visitors.md", POLICY))
+        self.ingest(self.write("visitors.md", POLICY),
+                    self.write("doors.md", DOORS), self.write("fans.md", FANS))
         self.start_ready("--config", self.config(
             "[answer]\ncache_entries = 0\n"), "--generator-url", self.model.url)
         return self
@@ -46,12 +50,13 @@ class Stage(e2e.Desk):
         self.model.close()
         super().__exit__(*what)
 
-    def says(self, reply, **more):
+    def says(self, reply, question=QUESTION, **more):
         self.model.reply = reply
-        return self.http("POST", "/v1/ask", dict(question=QUESTION, explain=True, **more))
+        return self.http("POST", "/v1/ask",
+                         dict(question=question, explain=True, **more))
 
-    def answer(self, reply):
-        status, _, raw = self.says(reply)
+    def answer(self, reply, question=QUESTION):
+        status, _, raw = self.says(reply, question)
         assert status == 200, raw
         return json.loads(raw)
 
@@ -87,8 +92,20 @@ def nothing_else_is_streamed():
             assert SENTENCE in shown, (reply, shown)
 
 
+def the_model_sees_where_the_answer_stands():
+    with Stage() as s:
+        s.answer(SENTENCE)
+        assert SENTENCE in s.model.heard, s.model.heard
+        assert "HB-" not in s.model.heard, s.model.heard
+        s.answer("A door was left open [1].", BOTH)
+        for fact in ("a door was left open", "the fan is blocked"):
+            assert fact in s.model.heard, s.model.heard
+        assert SENTENCE not in s.model.heard, s.model.heard
+
+
 if __name__ == "__main__":
     os.environ.setdefault("LC_ALL", "C.UTF-8")
     e2e.main([a_right_answer_is_given,
               anything_else_becomes_the_sentence,
-              nothing_else_is_streamed])
+              nothing_else_is_streamed,
+              the_model_sees_where_the_answer_stands])
