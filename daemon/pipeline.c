@@ -17,7 +17,10 @@
 
 #define FAQ_EXACT_MAX 8
 #define FAQ_NEAR_K 8
-#define PASSAGES_A_DOCUMENT 4
+#define PASSAGES_A_DOCUMENT 6
+/* Of what a document has over its passage: much of the best one's lead is its
+ * being like itself, which says nothing of its other passages. */
+#define DOCUMENT_SHARE 0.25
 /* Passages far behind the best one distract a small model more than they
  * help: without a reader, which tells them apart, only those with at least this
  * share of its score are evidence. */
@@ -262,16 +265,20 @@ rag_passage rag_pipeline_passage(const rag_index_hit *h) {
                          .score = h->score};
 }
 
-/* Best first, whichever document it is of. */
+/* Best first, whichever document it is of. Without a reader a document's
+ * passages stay together: the gate of that case was fitted so. */
 static void add_passage(rag_asking *a, size_t hit) {
     const rag_index_hit *h = &a->found.hits[hit];
+    rag_passage p = rag_pipeline_passage(h);
     size_t at = a->npassages++;
-    for (; at && a->passages[at - 1].score < h->score; at--) {
+    if (a->p->parts.reader)
+        p.score = h->own + DOCUMENT_SHARE * (h->score - h->own);
+    for (; at && a->passages[at - 1].score < p.score; at--) {
         a->passages[at] = a->passages[at - 1];
         a->hit_of[at] = a->hit_of[at - 1];
     }
     a->hit_of[at] = hit;
-    a->passages[at] = rag_pipeline_passage(h);
+    a->passages[at] = p;
 }
 
 static int step_evidence(rag_asking *a, rag_error *err) {

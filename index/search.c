@@ -555,6 +555,7 @@ static int fill_hit(rag_search *s, const rag_ranked *d, const rag_candidate *c,
     if (rc != 0 || !*found)
         return rc;
     h->score = d->score - (s->c[d->first].fused - c->fused);
+    h->own = c->fused;
     h->lexical = c->lexical;
     h->vector = c->has_vector ? c->plain : NAN;
     h->lexical_z = d->lexical_z;

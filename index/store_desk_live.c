@@ -588,6 +588,7 @@ static int insert(rag_index_result *r, rag_index_hit *h, size_t at,
     v[at] = *h;
     memset(h, 0, sizeof *h);
     v[at].score = score;
+    v[at].own = at < r->n ? v[at + 1].own : score;
     v[at].document = at < r->n ? v[at + 1].document
                      : at > 0  ? v[at - 1].document + 1
                                : 0;
