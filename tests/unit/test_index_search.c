@@ -296,6 +296,45 @@ static void chunks_of_a_document_share_its_score(void **state) {
     test_dir_free(dir);
 }
 
+static void a_chunk_has_a_score_of_its_own(void **state) {
+    char *dir = test_dir();
+    const test_doc docs[] = {
+        {.id = "more", .text = "휴가 신청 방법 ---휴가 신청 기한 안내"},
+        {.id = "less", .text = "휴가 신청 방법 ---식당 안내"},
+        {.id = "one", .text = "출장 신청 정책"},
+        {.id = "two", .text = "식당 안내"},
+    };
+    rag_index_query q = five_chunks;
+    rag_index_result r;
+    rag_index *ix;
+    rag_error err;
+    float v[DIM];
+    const rag_index_hit *same[2] = {NULL, NULL};
+
+    (void)state;
+    test_store(dir, docs, 4);
+    ix = test_open(dir);
+    test_vector(q.text, v);
+    q.vector = v;
+    must(rag_index_search(ix, &q, &r, &err), &err);
+    for (size_t i = 0; i < r.n; i++) {
+        const rag_index_hit *h = &r.hits[i];
+
+        if (strcmp(h->text, "휴가 신청 방법 ") == 0)
+            same[strcmp(h->doc, "less") == 0] = h;
+        if (i && h->document == h[-1].document)
+            assert_true(fabs((h->own - h[-1].own) - (h->score - h[-1].score)) <
+                        1e-9);
+    }
+    assert_non_null(same[0]);
+    assert_non_null(same[1]);
+    assert_true(fabs(same[0]->own - same[1]->own) < 1e-9);
+    assert_true(same[0]->score > same[0]->own + 0.1);
+    rag_index_result_free(&r);
+    rag_index_close(ix);
+    test_dir_free(dir);
+}
+
 static void exact_questions_are_found_by_key(void **state) {
     char *dir = test_dir();
     const test_doc docs[] = {
@@ -476,6 +515,7 @@ int main(void) {
         cmocka_unit_test(scores_of_both_sides_are_exact),
         cmocka_unit_test(chunks_of_a_document_stand_together),
         cmocka_unit_test(chunks_of_a_document_share_its_score),
+        cmocka_unit_test(a_chunk_has_a_score_of_its_own),
         cmocka_unit_test(exact_questions_are_found_by_key),
         cmocka_unit_test(older_versions_give_way),
         cmocka_unit_test(the_same_passage_does_not_fill_the_list),
