@@ -18,8 +18,8 @@
 #define FAQ_EXACT_MAX 8
 #define FAQ_NEAR_K 8
 #define PASSAGES_A_DOCUMENT 6
-/* Of what a document has over its passage: much of the best one's lead is its
- * being like itself, which says nothing of its other passages. */
+/* Of a document's lead over its passage's own score. Much of it comes from the
+ * document's best passage, which says little of its other ones. */
 #define DOCUMENT_SHARE 0.25
 /* Passages far behind the best one distract a small model more than they
  * help: without a reader, which tells them apart, only those with at least this
@@ -265,8 +265,9 @@ rag_passage rag_pipeline_passage(const rag_index_hit *h) {
                          .score = h->score};
 }
 
-/* Best first, whichever document it is of. Without a reader a document's
- * passages stay together: the gate of that case was fitted so. */
+/* Puts a hit among the passages, best first by its own score and a share of
+ * its document's. Without a reader it is the document's score alone, so that a
+ * document's passages stay together: the gate of that case was fitted so. */
 static void add_passage(rag_asking *a, size_t hit) {
     const rag_index_hit *h = &a->found.hits[hit];
     rag_passage p = rag_pipeline_passage(h);

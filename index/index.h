@@ -240,7 +240,9 @@ typedef struct rag_index_hit {
     char *question; /* FAQ: the question or variant that matched best */
     int64_t valid_from, valid_until;
     double score; /* of the document, less what the chunk is behind its best */
-    double own; /* of the chunk by itself, whichever document it is of */
+    /* Of the chunk by itself, whichever document it is of; where a newer
+     * version or a desk's entry was put before others, in line with theirs. */
+    double own;
     double lexical; /* BM25, larger is better; 0 when not found so */
     double vector; /* cosine; NAN without a query vector */
     double lexical_z, vector_z; /* after normalisation, as fused */

@@ -190,7 +190,7 @@ static size_t group_end(const rag_index_result *r, size_t i) {
     return j;
 }
 
-/* Moves hits [from,to) before `at`, with at least the score there. */
+/* Moves hits [from,to) before `at`, the first with no less than the one there. */
 static int move_before(rag_index_result *r, size_t at, size_t from, size_t to,
                        rag_error *err) {
     size_t n = to - from;
@@ -201,6 +201,8 @@ static int move_before(rag_index_result *r, size_t at, size_t from, size_t to,
     memcpy(moved, r->hits + from, n * sizeof(*moved));
     if (moved[0].score < r->hits[at].score)
         moved[0].score = r->hits[at].score;
+    if (moved[0].own < r->hits[at].own)
+        moved[0].own = r->hits[at].own;
     memmove(r->hits + at + n, r->hits + at, (from - at) * sizeof(*moved));
     memcpy(r->hits + at, moved, n * sizeof(*moved));
     free(moved);

@@ -584,11 +584,16 @@ static int insert(rag_index_result *r, rag_index_hit *h, size_t at,
     if (!v)
         return rag_error_set(err, RAG_E_NOMEM, "no memory for an answer");
     r->hits = v;
+    /* As much of the score is its document's as of the hit's beside it. */
+    const rag_index_hit *beside = at < r->n ? &v[at]
+                                  : at > 0  ? &v[at - 1]
+                                            : NULL;
+    double lead = beside ? beside->score - beside->own : 0;
     memmove(v + at + 1, v + at, (r->n - at) * sizeof *v);
     v[at] = *h;
     memset(h, 0, sizeof *h);
     v[at].score = score;
-    v[at].own = at < r->n ? v[at + 1].own : score;
+    v[at].own = score - lead;
     v[at].document = at < r->n ? v[at + 1].document
                      : at > 0  ? v[at - 1].document + 1
                                : 0;

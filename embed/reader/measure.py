@@ -112,6 +112,8 @@ def sections(reading, lines):
         if qa["a"]:
             first += best == 0
             fs.append(max(f1(mine[0][1], x) for x in qa["a"]))
+    if not pos:
+        return None
     return "%4d / %3d  first %.2f of %.1f, F1 %.2f  %s" % (
         len(pos), len(neg), first / len(pos),
         sum(len(ps) for _, ps in asked) / len(asked), sum(fs) / len(fs),

@@ -269,12 +269,14 @@ static void near_entries_stand_among_what_was_found(void **state) {
                           .documents = 3,
                           .best_cosine = .95};
     const double cosine[] = {.7, .6, .95, .3}, score[] = {9, 8, 5, 2};
+    const double lead = 2; /* of x, beside which a and b are put */
     const size_t number[] = {0, 0, 1, 2};
     const char *const doc[] = {"x", "x", "y", "z"};
     for (size_t i = 0; i < 4; i++) {
         r.hits[i].doc = own(doc[i]);
         r.hits[i].vector = cosine[i];
         r.hits[i].score = score[i];
+        r.hits[i].own = score[i] - (number[i] == 0 ? lead : 0);
         r.hits[i].document = number[i];
     }
     /* a is nearer than all, b nearer than x. */
@@ -288,6 +290,8 @@ static void near_entries_stand_among_what_was_found(void **state) {
         assert_int_equal(r.hits[i].document, numbers[i]);
         assert_true(!i || r.hits[i].score <= r.hits[i - 1].score);
     }
+    for (size_t i = 0; i < 2; i++)
+        assert_true(fabs(r.hits[i].score - r.hits[i].own - lead) < 1e-9);
     assert_true(r.best_cosine > .99);
     rag_index_result_free(&r);
     /* Nothing found: the nearest, if near enough. */

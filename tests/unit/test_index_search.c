@@ -411,7 +411,15 @@ static void older_versions_give_way(void **state) {
          .text = "출장 일비는 사만 원이며 식비를 포함합니다."},
         {.id = "etc", .title = "식당", .text = "식당 안내"},
     };
+    const char *daily = "출장 일비";
+    rag_index_query q = {.text = daily,
+                         .len = strlen(daily),
+                         .k = 3,
+                         .kind = -1,
+                         .vector_weight = -1};
+    rag_index_result r;
     rag_index *ix;
+    rag_error err;
 
     (void)state;
     for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
@@ -420,8 +428,13 @@ static void older_versions_give_way(void **state) {
             fail_msg("%s / %s", t[i].ot, t[i].nt);
     test_store(dir, docs, 3);
     ix = test_open(dir);
-    assert_finds(ix, "출장 일비", "new");
+    assert_finds(ix, daily, "new");
     assert_finds(ix, "2024년 출장 일비", "old");
+    must(rag_index_search(ix, &q, &r, &err), &err);
+    assert_string_equal(r.hits[1].doc, "old");
+    assert_true(r.hits[0].score >= r.hits[1].score);
+    assert_true(r.hits[0].own >= r.hits[1].own);
+    rag_index_result_free(&r);
     rag_index_close(ix);
     test_dir_free(dir);
 }
