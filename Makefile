@@ -29,8 +29,8 @@ DEFS := -D_GNU_SOURCE -DRAG_VERSION='"$(VERSION)"' \
         -DRAG_GENERATOR_FILE='"$(GENERATOR_FILE)"' \
         -DRAG_LLAMA_SERVER='"$(LLAMA_PART)-$(LEVEL)/bin/llama-server"' \
         -DRAG_ADAPTER_FILE='"gemma3-270m-ragd.lora.gguf"' \
+        -DRAG_ENCODER_ADAPTER_FILE='"e5-small-encoder-ko-en.gguf"' \
         -DRAG_READER_FILE='"e5-small-reader-ko-en.gguf"' \
-        -DRAG_QUERY_MAP_FILE='"e5-small-query-ko-en.gguf"' \
         -DRAG_CARD_FILE='"gemma3-270m-ragd.card"' \
         -DRAG_DATA_DIR='"$(PREFIX)/share/ragd"' \
         -DRAG_SOURCE_DIR='"$(CURDIR)"'

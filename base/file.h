@@ -66,6 +66,15 @@ int rag_path_join(const char *a, const char *b, char **out, rag_error *err);
 /* Last component; borrowed from path. */
 const char *rag_path_base(const char *path);
 
+/* Folder of the running program, written to buf; NULL when the system does
+ * not tell. */
+const char *rag_path_program(char *buf, size_t cap);
+/* A file that the project itself brings: ../share/ragd/NAME seen from
+ * program_dir (NULL: not looked at), where `make install` puts it, else
+ * tree/NAME in the source tree, else "". Free with free(). */
+int rag_path_own(const char *program_dir, const char *tree, const char *name,
+                 char **out, rag_error *err);
+
 /*
  * The project's places, each made absolute, not created; free with free().
  * cache:   $RAGD_CACHE, else ${XDG_CACHE_HOME:-~/.cache}/ragd

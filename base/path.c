@@ -38,6 +38,47 @@ const char *rag_path_base(const char *path) {
     return slash ? slash + 1 : path;
 }
 
+/* Where `make install` puts what the program itself brings, seen from the
+ * folder of the program. */
+#define SHARE_DIR "../share/ragd"
+
+const char *rag_path_program(char *buf, size_t cap) {
+    ssize_t n = readlink("/proc/self/exe", buf, cap - 1);
+    if (n <= 0)
+        return NULL;
+    buf[n] = '\0';
+    char *slash = strrchr(buf, '/');
+    if (!slash)
+        return NULL;
+    *slash = '\0';
+    return buf;
+}
+
+static int join_if_there(const char *dir, const char *name, char **out,
+                         rag_error *err) {
+    int rc = rag_path_join(dir, name, out, err);
+    if (rc == 0 && !rag_file_exists(*out)) {
+        free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+int rag_path_own(const char *program_dir, const char *tree, const char *name,
+                 char **out, rag_error *err) {
+    char *share = NULL;
+    int rc = 0;
+    *out = NULL;
+    if (program_dir)
+        rc = rag_path_join(program_dir, SHARE_DIR, &share, err);
+    if (rc == 0 && share)
+        rc = join_if_there(share, name, out, err);
+    free(share);
+    if (rc == 0 && !*out)
+        rc = join_if_there(tree, name, out, err);
+    return rc == 0 && !*out ? rag_str_dup("", out, err) : rc;
+}
+
 /* An environment variable that is set and not empty. */
 static const char *env(const char *name) {
     const char *v = getenv(name);

@@ -62,7 +62,7 @@ static const key KEYS[] = {
     {"index.memory_mb", KEY_INT, AT(index_memory), "0", 0, 1 << 20, FIXED},
 
     {"encoder.model", KEY_PATH, AT(encoder), NULL, 0, 0, FIXED},
-    {"encoder.query_map", KEY_PATH, AT(query_map), NULL, 0, 0, FIXED},
+    {"encoder.adapter", KEY_PATH, AT(encoder_adapter), NULL, 0, 0, FIXED},
     {"encoder.url", KEY_STR, AT(encoder_url), "", 0, 0, FIXED},
     {"encoder.unix_socket", KEY_PATH, AT(encoder_unix), "", 0, 0, FIXED},
     {"encoder.key_file", KEY_PATH, AT(encoder_key_file), "", 0, 0, FIXED},
@@ -103,7 +103,7 @@ static const key KEYS[] = {
      LIVE},
     {"answer.faq", KEY_BOOL, AT(faq), "yes", 0, 0, LIVE},
     {"answer.faq_cosine", KEY_NUM, AT(faq_cosine), "0.85", 0, 1, LIVE},
-    {"answer.faq_certainty", KEY_NUM, AT(faq_certainty), "0.60", 0, 2, LIVE},
+    {"answer.faq_certainty", KEY_NUM, AT(faq_certainty), "0.80", 0, 2, LIVE},
     {"answer.gate", KEY_NUM, AT(gate), "0.5", 0, 1, LIVE},
     {"answer.cache_entries", KEY_INT, AT(cache_entries), "1000", 0,
      RAG_CACHE_ENTRIES_MAX, LIVE},

@@ -39,6 +39,7 @@ typedef struct rag_config {
     long index_memory; /* MiB, 0 any */
     /* [encoder] */
     char *encoder; /* GGUF */
+    char *encoder_adapter; /* LoRA, "" none */
     char *encoder_url; /* or an endpoint */
     char *encoder_unix;
     char *encoder_key_file;
@@ -46,8 +47,6 @@ typedef struct rag_config {
     char *query_prefix, *passage_prefix;
     long encoder_dim;
     long encoder_threads;
-
-    char *query_map; /* of the encoder's questions, "" none */
 
     /* [reader] */
     char *reader; /* adapter that makes the encoder a reader, "" none */

@@ -13,10 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where `make install` puts what the program itself brings, seen from the
- * folder of the program. */
-#define SHARE_DIR "../share/ragd"
-
 static int from_cache(char **field, const char *name, rag_error *err) {
     if (*field)
         return 0;
@@ -36,40 +32,9 @@ static int from_place(char **field, rag_place place, rag_error *err) {
 #define GENERATOR_FILES RAG_SOURCE_DIR "/generate/models"
 #define ENCODER_FILES RAG_SOURCE_DIR "/embed/models"
 
-/* A file of our own: beside the installed program, else in the source tree
- * it was built from, else none. */
-static int from_share(char **field, const char *program_dir,
-                      const char *source_dir, const char *name,
-                      rag_error *err) {
-    char *share = NULL, *p = NULL;
-    int rc = 0;
-    if (*field)
-        return 0;
-    if (program_dir) {
-        rc = rag_path_join(program_dir, SHARE_DIR, &share, err);
-        if (!rc)
-            rc = rag_path_join(share, name, &p, err);
-        if (rc)
-            goto out;
-        if (rag_file_exists(p))
-            goto found;
-        free(p);
-        p = NULL;
-    }
-    if ((rc = rag_path_join(source_dir, name, &p, err)))
-        goto out;
-    if (!rag_file_exists(p)) {
-        free(p);
-        p = NULL;
-        rc = rag_str_dup("", &p, err);
-    }
-found:
-    *field = p;
-    p = NULL;
-out:
-    free(share);
-    free(p);
-    return rc;
+static int own_file(char **field, const char *program_dir, const char *tree,
+                    const char *name, rag_error *err) {
+    return *field ? 0 : rag_path_own(program_dir, tree, name, field, err);
 }
 
 static int need(bool ok, rag_error *err, const char *what) {
@@ -116,19 +81,18 @@ int rag_config_finish(rag_config *c, const char *program_dir, rag_error *err) {
         (rc = from_cache(&c->server_program, RAG_LLAMA_SERVER, err)) ||
         (rc = from_cache(&c->generator, RAG_GENERATOR_FILE, err)))
         return rc;
-    /* Reader and query map were made for the default encoder, and the built-in
-     * gate that goes without a reader for questions as they are. */
+    /* Adapter and reader were made for the default encoder. */
+    if ((own_encoder || *c->encoder_url) && !c->encoder_adapter &&
+        (rc = rag_str_dup("", &c->encoder_adapter, err)))
+        return rc;
     if ((own_encoder || *c->encoder_url) && !c->reader &&
         (rc = rag_str_dup("", &c->reader, err)))
         return rc;
-    if ((own_encoder || *c->encoder_url || (c->reader && !*c->reader)) &&
-        !c->query_map && (rc = rag_str_dup("", &c->query_map, err)))
+    if ((rc = own_file(&c->encoder_adapter, program_dir, ENCODER_FILES,
+                       RAG_ENCODER_ADAPTER_FILE, err)))
         return rc;
-    if ((rc = from_share(&c->query_map, program_dir, ENCODER_FILES,
-                         RAG_QUERY_MAP_FILE, err)))
-        return rc;
-    if ((rc = from_share(&c->reader, program_dir, ENCODER_FILES,
-                         RAG_READER_FILE, err)))
+    if ((rc = own_file(&c->reader, program_dir, ENCODER_FILES, RAG_READER_FILE,
+                       err)))
         return rc;
     /* Adapter and card belong to the default model: another model, or an
      * endpoint, has its own or none. */
@@ -139,15 +103,15 @@ int rag_config_finish(rag_config *c, const char *program_dir, rag_error *err) {
             return rc;
     }
     bool own_adapter = c->adapter && *c->adapter;
-    if ((rc = from_share(&c->adapter, program_dir, GENERATOR_FILES,
-                         RAG_ADAPTER_FILE, err)))
+    if ((rc = own_file(&c->adapter, program_dir, GENERATOR_FILES,
+                       RAG_ADAPTER_FILE, err)))
         return rc;
     /* Without its adapter the default model does not know the card's form. */
     if (!c->card && (own_adapter || !*c->adapter) &&
         (rc = rag_str_dup("", &c->card, err)))
         return rc;
-    if ((rc = from_share(&c->card, program_dir, GENERATOR_FILES, RAG_CARD_FILE,
-                         err)))
+    if ((rc = own_file(&c->card, program_dir, GENERATOR_FILES, RAG_CARD_FILE,
+                       err)))
         return rc;
     return check(c, err);
 }

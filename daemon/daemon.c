@@ -29,7 +29,6 @@ struct rag_daemon {
     rag_listeners listeners;
     rag_encoder *encoder;
     rag_encoder_info encoder_info;
-    rag_query_map *query_map; /* NULL: none */
     rag_reader *reader; /* NULL: none */
     rag_serving *store;
     rag_sentences *sentences;
@@ -60,8 +59,8 @@ int rag_daemon_check(const rag_config *c, rag_error *err) {
     if (!*c->encoder_url &&
         (rc = need_file(c->encoder, "encoder", "encoder.model", err)))
         return rc;
-    if (*c->query_map &&
-        (rc = need_file(c->query_map, "query map", "encoder.query_map", err)))
+    if (*c->encoder_adapter &&
+        (rc = need_file(c->encoder_adapter, "adapter", "encoder.adapter", err)))
         return rc;
     if (*c->reader &&
         (rc = need_file(c->reader, "reader", "reader.model", err)))
@@ -183,11 +182,10 @@ static int start_encoder(rag_daemon *d, rag_error *err) {
     char *key = NULL;
     int rc;
     if (!*c->encoder_url) {
-        rag_encoder_options opt = {.threads = (int)c->encoder_threads};
+        rag_encoder_options opt = {
+            .threads = (int)c->encoder_threads,
+            .adapter = *c->encoder_adapter ? c->encoder_adapter : NULL};
         rc = rag_encoder_open(c->encoder, &opt, &d->encoder, err);
-        if (!rc && *c->query_map)
-            rc = rag_query_map_open(c->query_map, d->encoder, &d->query_map,
-                                    err);
     } else if (!(rc = read_secret(c->encoder_key_file, &key, err))) {
         rag_encoder_remote remote = {
             .url = c->encoder_url,
@@ -285,7 +283,6 @@ static int start_generator(rag_daemon *d, rag_error *err) {
 static rag_pipeline_parts parts_of(const rag_daemon *d) {
     return (rag_pipeline_parts){.encoder = d->encoder,
                                 .reader = d->reader,
-                                .query_map = d->query_map,
                                 .store = d->store,
                                 .generator = d->generator,
                                 .card = d->card,
@@ -384,7 +381,6 @@ void rag_daemon_stop(rag_daemon *d) {
     rag_file_remove_folder(d->run_dir);
     free(d->run_dir);
     rag_serving_close(d->store);
-    rag_query_map_close(d->query_map);
     rag_reader_close(d->reader);
     rag_encoder_close(d->encoder);
     rag_gate_free(d->gate);

@@ -9,6 +9,7 @@
 #include "daemon/notify.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -55,19 +56,6 @@ static int catch_signals(rag_error *err) {
     act.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &act, NULL);
     return 0;
-}
-
-/* Folder of the running program; NULL when the kernel does not tell. */
-static const char *program_dir(char *buf, size_t cap) {
-    ssize_t n = readlink("/proc/self/exe", buf, cap - 1);
-    if (n <= 0)
-        return NULL;
-    buf[n] = '\0';
-    char *slash = strrchr(buf, '/');
-    if (!slash)
-        return NULL;
-    *slash = '\0';
-    return buf;
 }
 
 static void set_up_log(const rag_config *c, bool verbose) {
@@ -144,7 +132,7 @@ int main(int argc, char **argv) {
     rag_error err = {0};
     rag_daemon_args args;
     rag_daemon *daemon = NULL;
-    const char *dir = program_dir(exe, sizeof exe);
+    const char *dir = rag_path_program(exe, sizeof exe);
     setlocale(LC_CTYPE, "C.UTF-8");
     mallopt(M_ARENA_MAX, MALLOC_ARENAS);
     if (argc > 2 && strcmp(argv[1], "--fit-gate") == 0)

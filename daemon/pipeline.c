@@ -131,8 +131,6 @@ int rag_pipeline_encode(rag_pipeline *p, const char *s, size_t n, float **out,
         free(v);
         return rc;
     }
-    if (p->parts.query_map)
-        rag_query_map_apply(p->parts.query_map, v);
     *out = v;
     *ms = rag_clock_ms() - started;
     return 0;

@@ -32,7 +32,6 @@ typedef struct rag_pipeline rag_pipeline;
 typedef struct rag_pipeline_parts {
     rag_encoder *encoder;
     rag_reader *reader; /* NULL: none */
-    const rag_query_map *query_map; /* NULL: none */
     rag_serving *store;
     rag_generator *generator; /* NULL: extracts only */
     rag_card *card; /* NULL with generator NULL */
@@ -41,7 +40,7 @@ typedef struct rag_pipeline_parts {
     struct rag_desk *desk; /* daemon/desk.h; NULL: none */
 } rag_pipeline_parts;
 
-/* What a gate is fitted for: encoder, query map, reader and way of asking;
+/* What a gate is fitted for: encoder, reader and way of asking;
  * free with free(). */
 int rag_gate_name(const rag_pipeline_parts *parts, char **out, rag_error *err);
 

@@ -30,17 +30,12 @@ static void signals_of(const rag_index_result *r, rag_gate_signals *out) {
 int rag_gate_name(const rag_pipeline_parts *parts, char **out, rag_error *err) {
     rag_encoder_info e;
     rag_reader_info r = {.fingerprint = "none"};
-    rag_query_map_info m = {.fingerprint = ""};
     rag_buf b;
     rag_buf_init(&b, 0);
     rag_encoder_describe(parts->encoder, &e);
     if (parts->reader)
         rag_reader_describe(parts->reader, &r);
-    if (parts->query_map)
-        rag_query_map_describe(parts->query_map, &m);
-    int rc = rag_buf_printf(&b, err, "%s%s%.16s/%s/%s", e.fingerprint,
-                            parts->query_map ? "+" : "", m.fingerprint,
-                            r.fingerprint,
+    int rc = rag_buf_printf(&b, err, "%s/%s/%s", e.fingerprint, r.fingerprint,
                             parts->card ? rag_card_name(parts->card) : "none");
     if (!rc)
         rc = rag_buf_steal(&b, out, NULL, err);

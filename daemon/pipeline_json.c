@@ -209,13 +209,6 @@ int rag_pipeline_status(rag_pipeline *p, json_t **out, bool *ready,
         "encoder", encoder, "generator", generator, "load", "generating",
         (int)load.generating, "waiting", (int)load.waiting);
     char *gate = NULL;
-    if (v && p->parts.query_map) {
-        rag_query_map_info m;
-        rag_query_map_describe(p->parts.query_map, &m);
-        json_object_set_new(v, "query_map",
-                            json_pack("{ss ss}", "model", m.name, "fingerprint",
-                                      m.fingerprint));
-    }
     if (v && p->parts.reader)
         json_object_set_new(v, "reader",
                             json_pack("{ss ss}", "model", p->reader.name,

@@ -1,8 +1,8 @@
 /*
  * adapter.c - see adapter.h.
  *
- * Called by engine.c when a reader is opened; rag_adapter_heads by the
- * engines' threads.
+ * Called by engine.c when a reader or an adapted encoder is opened;
+ * rag_adapter_heads by the engines' threads.
  */
 #include "embed/adapter.h"
 
@@ -126,6 +126,20 @@ static int walk(rag_adapter *a, const rag_bert *m, double alpha, float *numbers,
     return 0;
 }
 
+enum { HEADS = 4 };
+static const char *const head_names[HEADS] = {
+    "reader.span.weight", "reader.span.bias", "reader.answer.weight",
+    "reader.answer.bias"};
+
+/* Whether it is a reader's: an encoder's adapter has none of them. */
+static bool has_heads(const rag_adapter *a) {
+    bool any = false;
+    for (size_t i = 0; i < HEADS; i++) {
+        any |= rag_gguf_tensor_find(a->g, head_names[i]) != NULL;
+    }
+    return any;
+}
+
 static int read_heads(rag_adapter *a, const rag_bert *m, rag_error *err) {
     const rag_gguf_tensor *span, *span_bias, *answer, *answer_bias;
     size_t h = m->hidden;
@@ -136,14 +150,14 @@ static int read_heads(rag_adapter *a, const rag_bert *m, rag_error *err) {
     if (!a->heads) {
         return oom(a, err);
     }
-    if ((rc = rag_gguf_matrix(a->g, "reader.span.weight", h, 2, false, &span,
+    if ((rc = rag_gguf_matrix(a->g, head_names[0], h, 2, false, &span, err)) !=
+            0 ||
+        (rc = rag_gguf_matrix(a->g, head_names[1], 2, 1, false, &span_bias,
                               err)) != 0 ||
-        (rc = rag_gguf_matrix(a->g, "reader.span.bias", 2, 1, false, &span_bias,
+        (rc = rag_gguf_matrix(a->g, head_names[2], h, 1, false, &answer,
                               err)) != 0 ||
-        (rc = rag_gguf_matrix(a->g, "reader.answer.weight", h, 1, false,
-                              &answer, err)) != 0 ||
-        (rc = rag_gguf_matrix(a->g, "reader.answer.bias", 1, 1, false,
-                              &answer_bias, err)) != 0 ||
+        (rc = rag_gguf_matrix(a->g, head_names[3], 1, 1, false, &answer_bias,
+                              err)) != 0 ||
         (rc = rag_gguf_matrix_read(a->g, span, a->heads, err)) != 0 ||
         (rc = rag_gguf_matrix_read(a->g, answer, a->heads + 2 * h, err)) != 0 ||
         (rc = rag_gguf_matrix_read(a->g, span_bias, bias, err)) != 0 ||
@@ -184,7 +198,7 @@ static int read_settings(rag_adapter *a, const rag_bert *m, rag_error *err) {
 }
 
 static int open_all(rag_adapter *a, rag_bert *m, rag_error *err) {
-    size_t n, tensors;
+    size_t n, tensors, heads = has_heads(a) ? HEADS : 0;
     double alpha;
     int rc;
     if ((rc = rag_gguf_expect(a->g, "general.type", "adapter", err)) != 0 ||
@@ -193,8 +207,8 @@ static int open_all(rag_adapter *a, rag_bert *m, rag_error *err) {
         (rc = rag_gguf_expect(a->g, "adapter.type", "lora", err)) != 0 ||
         (rc = read_number(a, "adapter.lora.alpha", 0, RAG_LORA_ALPHA_MAX,
                           &alpha, err)) != 0 ||
-        (rc = read_settings(a, m, err)) != 0 ||
-        (rc = read_heads(a, m, err)) != 0 ||
+        (rc = heads ? read_settings(a, m, err) : 0) != 0 ||
+        (rc = heads ? read_heads(a, m, err) : 0) != 0 ||
         (rc = walk(a, m, alpha, NULL, &n, &tensors, err)) != 0) {
         return rc;
     }
@@ -203,12 +217,12 @@ static int open_all(rag_adapter *a, rag_bert *m, rag_error *err) {
                              "%s: adapter.lora.alpha is missing",
                              rag_gguf_name(a->g));
     }
-    if (tensors + 4 != rag_gguf_tensor_count(a->g)) {
+    if (tensors + heads != rag_gguf_tensor_count(a->g)) {
         return rag_error_set(
             err, RAG_E_UNSUPPORTED,
             "%s: %zu of its %zu tensors are for no matrix "
             "of %s (%zu layers) and for no head",
-            rag_gguf_name(a->g), rag_gguf_tensor_count(a->g) - tensors - 4,
+            rag_gguf_name(a->g), rag_gguf_tensor_count(a->g) - tensors - heads,
             rag_gguf_tensor_count(a->g), rag_gguf_name(m->g), m->layers);
     }
     if (n == 0) {

@@ -1,12 +1,13 @@
 /*
- * adapter.h - a reader's GGUF file: a LoRA adapter and the heads it trained.
+ * adapter.h - a GGUF file with a LoRA adapter: an encoder's, or a reader's with
+ * the heads it trained.
  *
  * The file's metadata say general.type "adapter", general.architecture
  * "bert", adapter.type "lora", adapter.lora.alpha. Its tensors are, for any
  * of a layer's six matrices, blk.N.NAME.weight.lora_a (rank rows of as many
  * numbers as the matrix has inputs) and .lora_b (as many rows as it has
- * outputs, of rank numbers), and the heads' reader.span.weight (2 rows:
- * start, end), reader.span.bias, reader.answer.weight (1 row) and
+ * outputs, of rank numbers), and a reader's also the heads' reader.span.weight
+ * (2 rows: start, end), reader.span.bias, reader.answer.weight (1 row) and
  * reader.answer.bias; all F32 or F16. A file with anything else in it is
  * refused: what is not understood would be computed wrongly.
  *
@@ -24,7 +25,8 @@ typedef struct rag_adapter {
     rag_gguf *g;
     size_t hidden;
     float *numbers; /* of the matrices; NULL after rag_adapter_forget */
-    float *heads; /* start, end and answer: hidden numbers each */
+    float *heads; /* start, end and answer: hidden numbers each; NULL: an
+                   * encoder's adapter, and nothing below is set */
     float start_bias, end_bias, answer_bias;
     float scale, bias; /* probability = sigmoid(scale * answer + bias) */
     size_t max_tokens;
@@ -44,7 +46,7 @@ void rag_adapter_close(rag_adapter *a);
 /* Unhooks it from m and frees what only merging needs. */
 void rag_adapter_forget(rag_adapter *a, rag_bert *m);
 
-/* The three logits of one final hidden state. */
+/* The three logits of one final hidden state, by a reader's. */
 void rag_adapter_heads(const rag_adapter *a, const float *x, float *start,
                        float *end, float *answer);
 

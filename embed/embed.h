@@ -31,11 +31,14 @@ typedef struct rag_encoder_options {
      * "packed" in the cache folder (rag_path_place). "": keep none. A folder
      * that cannot be written is no error. */
     const char *pack_dir;
+    /* LoRA adapter (GGUF, embed/adapter.h) that is merged into the weights;
+     * NULL: none. A reader has its own in its place. */
+    const char *adapter;
 } rag_encoder_options;
 
-/* Loads a GGUF file. A damaged, hostile or unsupported file is refused with
- * RAG_E_CORRUPT or RAG_E_UNSUPPORTED and a message that names file and field.
- * opt may be NULL. */
+/* Loads a GGUF file, and the adapter's. A damaged, hostile or unsupported file
+ * is refused with RAG_E_CORRUPT or RAG_E_UNSUPPORTED and a message that names
+ * file and field. opt may be NULL. */
 int rag_encoder_open(const char *gguf_path, const rag_encoder_options *opt,
                      rag_encoder **out, rag_error *err);
 
@@ -58,7 +61,8 @@ int rag_encoder_open_remote(const rag_encoder_remote *cfg, rag_encoder **out,
 void rag_encoder_close(rag_encoder *e);
 
 typedef struct rag_encoder_info {
-    const char *name; /* general.name, or the remote model's; until close */
+    const char *name; /* general.name (the adapter's, with one), or the remote
+                       * model's; until close */
     int dim; /* floats a vector */
     int max_tokens; /* with the two special tokens */
     int threads;
@@ -118,39 +122,6 @@ size_t rag_encoder_count(rag_encoder *e, const char *s, size_t len);
 int rag_encoder_rank(rag_encoder *e, const rag_text *query,
                      const rag_text *passages, size_t n, float *scores,
                      rag_error *err);
-
-/* --- a query map: questions' vectors moved to where their passages are --- */
-
-/*
- * A small encoder puts a question nearer to text in its own language and of
- * its own form than to what answers it. The map is a linear step of low rank
- * that was trained, over passages' vectors that stay as they are, to undo
- * that: q' = unit(q + up (down q) + bias). It costs nothing to speak of, and
- * an index need not be made anew. Trained for one encoder (embed/query/).
- *
- * The file is a GGUF whose general.type is "query-map", with ragd.encoder
- * (the fingerprint of its encoder) and the F32 or F16 tensors down.weight
- * (rank rows of dim numbers), up.weight (dim rows of rank) and bias (dim).
- *
- * Immutable once open: safe to use from many threads.
- */
-typedef struct rag_query_map rag_query_map;
-
-typedef struct rag_query_map_info {
-    const char *name; /* general.name; until close */
-    int rank;
-    char fingerprint[65]; /* hex digest of the file */
-} rag_query_map_info;
-
-/* Opens path for vectors of e. RAG_E_CORRUPT for a damaged file,
- * RAG_E_UNSUPPORTED for another kind of file or one made for another
- * encoder. Needs nothing of e after it returns. */
-int rag_query_map_open(const char *path, const rag_encoder *e,
-                       rag_query_map **out, rag_error *err);
-void rag_query_map_close(rag_query_map *m);
-void rag_query_map_describe(const rag_query_map *m, rag_query_map_info *out);
-/* Moves the vector of a question: dim numbers, changed in place. */
-void rag_query_map_apply(const rag_query_map *m, float *vector);
 
 /* --- the reader: does a passage answer a question, and where --- */
 

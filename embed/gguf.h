@@ -133,7 +133,7 @@ int rag_gguf_shaped(const rag_gguf *g, const char *name, size_t columns,
                     rag_error *err);
 
 /*
- * For small files of numbers beside a model (adapters, query maps).
+ * For small files of numbers beside a model (adapters).
  *
  * The key's text must be `want`, else RAG_E_UNSUPPORTED.
  */

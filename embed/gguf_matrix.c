@@ -2,7 +2,7 @@
  * gguf_matrix.c - tensors by name and shape, and the small files of numbers
  * that go with a model.
  *
- * Called by bert.c, adapter.c and query_map.c. Immutable data, any thread.
+ * Called by bert.c and adapter.c. Immutable data, any thread.
  */
 #include "embed/gguf.h"
 

@@ -266,18 +266,24 @@ static int open_all(rag_encoder *e, const char *path,
     rag_engine *l;
     const char *name;
     size_t len;
-    int rc = rag_engine_open(path, NULL, opt, &l, err);
+    int rc = rag_engine_open(path, opt ? opt->adapter : NULL, opt, &l, err);
     if (rc != 0) {
         return rc;
     }
     e->self = l;
+    if (l->adapter && l->adapter->heads) {
+        return rag_error_set(err, RAG_E_UNSUPPORTED,
+                             "%s is a reader's adapter, not an encoder's",
+                             opt->adapter);
+    }
     e->info.dim = (int)l->bert->hidden;
     e->info.max_tokens = (int)l->bert->positions;
     e->info.threads = l->threads;
     e->info.kernel = l->kernel;
     memcpy(e->info.fingerprint, l->fingerprint, sizeof(l->fingerprint));
-    if ((rc = rag_gguf_string(l->gguf, "general.name", "encoder", &name, &len,
-                              err)) != 0 ||
+    if ((rc = rag_gguf_string(l->adapter ? l->adapter->g : l->gguf,
+                              "general.name", "encoder", &name, &len, err)) !=
+            0 ||
         (rc = rag_encoder_set_name(e, name, len, err)) != 0 ||
         (rc = read_prefix(e, l->gguf, "ragd.query_prefix", RAG_TEXT_QUERY,
                           err)) != 0) {

@@ -178,6 +178,12 @@ int rag_reader_open(const char *encoder_gguf, const char *reader_gguf,
         return oom(err);
     }
     rc = rag_engine_open(encoder_gguf, reader_gguf, opt, &r->engine, err);
+    if (rc == 0 && !r->engine->adapter->heads) {
+        rc = rag_error_set(err, RAG_E_UNSUPPORTED,
+                           "%s is an encoder's adapter: it has no heads to "
+                           "read with",
+                           reader_gguf);
+    }
     if (rc == 0) {
         rc = rag_gguf_string(r->engine->adapter->g, "general.name", "reader",
                              &name, &len, err);

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ static void on_signal(int number) {
 }
 
 typedef struct settings {
-    const char *data, *model, *url, *encoder_model, *remove;
+    const char *data, *model, *adapter, *url, *encoder_model, *remove;
     long threads;
     const char *generator, *generator_url, *generator_model;
     bool rebuild, json, quiet, expand;
@@ -68,6 +69,9 @@ static const char USAGE[] =
     "  --data DIR           the store's folder\n"
     "  --collection NAME    put the documents into this collection\n"
     "  --model FILE.gguf    encoder model\n"
+    "  --adapter FILE.gguf  LoRA adapter for it; \"\" for none (default: "
+    "ours,\n"
+    "                       for the default model)\n"
     "  --encoder-url URL    use an OpenAI-compatible /v1 endpoint instead\n"
     "  --encoder-model NAME its model's name\n"
     "  --expand             let the generator write questions for each chunk:"
@@ -253,6 +257,7 @@ enum {
     OPT_DATA = 256,
     OPT_COLLECTION,
     OPT_MODEL,
+    OPT_ADAPTER,
     OPT_URL,
     OPT_ENCODER_MODEL,
     OPT_EXPAND,
@@ -273,6 +278,7 @@ static int read_options(int argc, char **argv, settings *set) {
         {"data", required_argument, NULL, OPT_DATA},
         {"collection", required_argument, NULL, OPT_COLLECTION},
         {"model", required_argument, NULL, OPT_MODEL},
+        {"adapter", required_argument, NULL, OPT_ADAPTER},
         {"encoder-url", required_argument, NULL, OPT_URL},
         {"encoder-model", required_argument, NULL, OPT_ENCODER_MODEL},
         {"expand", no_argument, NULL, OPT_EXPAND},
@@ -300,6 +306,9 @@ static int read_options(int argc, char **argv, settings *set) {
             break;
         case OPT_MODEL:
             set->model = optarg;
+            break;
+        case OPT_ADAPTER:
+            set->adapter = optarg;
             break;
         case OPT_URL:
             set->url = optarg;
@@ -358,9 +367,9 @@ static int read_options(int argc, char **argv, settings *set) {
         fputs(USAGE, stderr);
         return 64;
     }
-    if (set->url && (set->model || !set->encoder_model)) {
+    if (set->url && (set->model || set->adapter || !set->encoder_model)) {
         complain("--encoder-url goes with --encoder-model, and not with "
-                 "--model");
+                 "--model or --adapter");
         return 64;
     }
     if (set->generator_url ? set->generator || !set->generator_model
@@ -389,21 +398,29 @@ static int open_encoder_named(const settings *set, rag_encoder **out,
                                      .api_key = getenv("RAGD_ENCODER_KEY")};
         return rag_encoder_open_remote(&remote, out, err);
     }
-    rag_encoder_options opt = {.threads = (int)set->threads};
-    if (set->model)
-        return rag_encoder_open(set->model, &opt, out, err);
-    char *cache = NULL, *path = NULL;
-    int rc = rag_path_place(RAG_PLACE_CACHE, &cache, err);
-    if (!rc)
-        rc = rag_path_join(cache, RAG_ENCODER_FILE, &path, err);
-    if (!rc && !rag_file_exists(path))
+    char exe[PATH_MAX], *cache = NULL, *model = NULL, *adapter = NULL;
+    int rc = set->model ? rag_str_dup(set->model, &model, err)
+                        : rag_path_place(RAG_PLACE_CACHE, &cache, err);
+    if (!rc && !model)
+        rc = rag_path_join(cache, RAG_ENCODER_FILE, &model, err);
+    if (!rc && !set->model && !rag_file_exists(model))
         rc = rag_error_set(err, RAG_E_UNAVAILABLE,
                            "there is no encoder model at %s: run ./setup, or "
                            "name one with --model",
-                           path);
-    if (!rc)
-        rc = rag_encoder_open(path, &opt, out, err);
-    free(path);
+                           model);
+    if (!rc && (set->adapter || set->model))
+        rc = rag_str_dup(set->adapter ? set->adapter : "", &adapter, err);
+    else if (!rc)
+        rc = rag_path_own(rag_path_program(exe, sizeof exe),
+                          RAG_SOURCE_DIR "/embed/models",
+                          RAG_ENCODER_ADAPTER_FILE, &adapter, err);
+    if (!rc) {
+        rag_encoder_options opt = {.threads = (int)set->threads,
+                                   .adapter = *adapter ? adapter : NULL};
+        rc = rag_encoder_open(model, &opt, out, err);
+    }
+    free(adapter);
+    free(model);
     free(cache);
     return rc;
 }

@@ -37,6 +37,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
 SAMPLES = os.path.join(ROOT, "samples", "faq")
 SHARED = os.environ.get("RAG_SHARED") or os.path.join(ROOT, "..", "shared")
 BANKING = os.path.join(SHARED, "data", "retrieval", "banking77_en")
+CERTAINTY = 0.8  # the default
 CERTAINTIES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.5)
 SLIPS = (101, 102, 103)  # not what anything was tuned on
 
@@ -66,7 +67,7 @@ class Daemon:
         self.tmp = tempfile.mkdtemp(prefix="rag-eval-")
         self.sock = os.path.join(self.tmp, "s")
         self.conf = os.path.join(self.tmp, "conf")
-        self.configure(0.60)
+        self.configure(CERTAINTY)
         self.p = subprocess.Popen(
             [os.path.join(BUILD, "ragd"), "--config", self.conf, "--data",
              os.path.join(self.tmp, "data"), "--socket", self.sock,

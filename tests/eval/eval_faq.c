@@ -156,7 +156,11 @@ int main(int argc, char **argv) {
     if (argc < 2 && (rag_path_place(RAG_PLACE_CACHE, &cache, &err) ||
                      rag_path_join(cache, RAG_ENCODER_FILE, &path, &err)))
         die(err.message);
-    if (rag_encoder_open(argc < 2 ? path : argv[1], NULL, &encoder, &err))
+    rag_encoder_options opt = {.adapter =
+                                   argc < 2 ? RAG_SOURCE_DIR
+                                       "/embed/models/" RAG_ENCODER_ADAPTER_FILE
+                                            : NULL};
+    if (rag_encoder_open(argc < 2 ? path : argv[1], &opt, &encoder, &err))
         die(err.message);
     rag_encoder_describe(encoder, &info);
     dim = (size_t)info.dim;

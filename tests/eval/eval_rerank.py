@@ -3,7 +3,7 @@
 
   eval_rerank.py [--take SET=N,...] [--repeat N] [--work DIR] HITS READER.gguf
 
-HITS is what `eval_retrieval --sentences --map MAP --hits HITS SET...` wrote.
+HITS is what `eval_retrieval --sentences --adapter ADAPTER --hits HITS SET...` wrote.
 The reader reads the best chunk of each of the first eight documents, whole
 and only its best part; the first K are then ordered anew by
 fused + lambda * log-odds / their spread. K and lambda are chosen on

@@ -4,7 +4,7 @@
  *   eval_retrieval [--encoder FILE] [--work DIR] [--set NAME=VALUE]
  *                  [--grid NAME=V1,V2,...] [--weight W] [--modes]
  *                  [--dump FILE] [--hits FILE] [--sentences] [--parts]
- *                  [--map FILE] SET...
+ *                  [--adapter FILE] SET...
  *
  * SET is a folder with docs.jsonl and queries.jsonl. Documents go through the
  * real reader, chunker, encoder and store; each question through the real
@@ -131,8 +131,7 @@ static size_t add_sentences(texts *x, const rag_sentences *sentences,
 }
 
 static bool with_sentences;
-static const char *map_path; /* NULL: questions' vectors as they are */
-static rag_query_map *map;
+static const char *adapter_path; /* NULL: the encoder as it is */
 
 static void store_documents(loader *l, const char *dir) {
     rag_encoder_info info;
@@ -256,8 +255,6 @@ static void load_questions(set *s, const char *path, cache *c) {
         float *moved = need(malloc((size_t)c->dim * sizeof(*moved)));
 
         memcpy(moved, v, (size_t)c->dim * sizeof(*moved));
-        if (map)
-            rag_query_map_apply(map, moved);
         s->q[i].v = moved;
     }
     free(t.t);
@@ -645,8 +642,8 @@ static void parse(int argc, char **argv, arguments *a) {
             a->dump = argv[++i];
         else if (strcmp(argv[i], "--hits") == 0)
             a->dump = argv[++i], dump_hits = true;
-        else if (strcmp(argv[i], "--map") == 0)
-            map_path = argv[++i];
+        else if (strcmp(argv[i], "--adapter") == 0)
+            adapter_path = argv[++i];
         else if (strcmp(argv[i], "--weight") == 0)
             a->weight = strtod(argv[++i], NULL);
         else if (strcmp(argv[i], "--set") == 0)
@@ -659,7 +656,7 @@ static void parse(int argc, char **argv, arguments *a) {
         fputs("usage: eval_retrieval [--encoder FILE] [--work DIR] "
               "[--set NAME=VALUE] [--grid NAME=V1,V2] [--weight W] [--modes] "
               "[--dump FILE] [--hits FILE] [--sentences] [--parts] "
-              "[--map FILE] SET...\n",
+              "[--adapter FILE] SET...\n",
               stderr);
         exit(64);
     }
@@ -768,6 +765,7 @@ int main(int argc, char **argv) {
     char path[1024], *place = NULL;
     const char *tmp = getenv("TMPDIR");
     FILE *dump = NULL;
+    rag_encoder_options opt = {0};
 
     parse(argc, argv, &a);
     if (a.work == NULL) {
@@ -786,10 +784,9 @@ int main(int argc, char **argv) {
         free(cache_dir);
         a.encoder = place;
     }
-    if (rag_encoder_open(a.encoder, NULL, &e, &err) != 0)
+    opt.adapter = adapter_path;
+    if (rag_encoder_open(a.encoder, &opt, &e, &err) != 0)
         die(&err, a.encoder);
-    if (map_path && rag_query_map_open(map_path, e, &map, &err) != 0)
-        die(&err, map_path);
     if (rag_sentences_open(&sentences, &err) != 0)
         die(&err, "sentences");
     cache_open(&c, e, a.work);

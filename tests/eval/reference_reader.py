@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the fixtures of reader and rank head, and what they must give.
+"""Makes the fixtures of adapters and rank heads, and what they must give.
 
 usage: reference_reader.py FOLDER        (tests/data/embed)
 
@@ -8,9 +8,11 @@ with heads as GGUF, and for pairs of a question and a passage the ids, the
 tokens' places in the passage, the logits and the spans. Goes another way than
 the program: the adapter is applied to the activations instead of merged,
 places come from a character-by-character account, spans from sorting all
-pairs. Then the same models as re-rankers, with a head of one layer or two, and
+pairs. Then an adapter without heads and the vectors of an encoder that has
+it, and the same models as re-rankers, with a head of one layer or two, and
 their scores. Standard library only; the same run always gives the same files.
 """
+import contextlib
 import json
 import math
 import os
@@ -145,7 +147,7 @@ def wordpiece(s, vocab, unk):
 
 # --- the adapter, applied beside the weights -------------------------------------
 
-def adapter(rng):
+def adapter(rng, heads=True):
     t, r = {}, 0
     for i in range(LAYERS):
         for j, (name, rows, columns) in enumerate(MATRICES):
@@ -157,12 +159,13 @@ def adapter(rng):
                             [rng.gauss(0, 0.3) for _ in range(rank * columns)])
             t[key + "b"] = ((rank, rows),
                             [rng.gauss(0, 0.1) for _ in range(rank * rows)])
-    t["reader.span.weight"] = ((HIDDEN, 2),
-                               [rng.gauss(0, 0.4) for _ in range(2 * HIDDEN)])
-    t["reader.span.bias"] = ((2,), [0.25, -0.5])
-    t["reader.answer.weight"] = ((HIDDEN,),
-                                 [rng.gauss(0, 0.4) for _ in range(HIDDEN)])
-    t["reader.answer.bias"] = ((1,), [0.125])
+    if heads:
+        t["reader.span.weight"] = ((HIDDEN, 2),
+                                   [rng.gauss(0, 0.4) for _ in range(2 * HIDDEN)])
+        t["reader.span.bias"] = ((2,), [0.25, -0.5])
+        t["reader.answer.weight"] = ((HIDDEN,),
+                                     [rng.gauss(0, 0.4) for _ in range(HIDDEN)])
+        t["reader.answer.bias"] = ((1,), [0.125])
     stored, numbers = {}, {}
     for i, (name, (dims, v)) in enumerate(t.items()):
         kind, store = ref.STORES[("F32", "F16")[i % 2]]
@@ -175,8 +178,9 @@ def dot(a, b):
     return sum(p * q for p, q in zip(a, b))
 
 
-def run(ids, types, base, lora):
-    """Final hidden states, B(Ax) added to every product."""
+@contextlib.contextmanager
+def adapted(lora):
+    """Inside, B(Ax) is added to every product."""
     plain = ref.linear
 
     def linear(x, t, name):
@@ -192,9 +196,15 @@ def run(ids, types, base, lora):
 
     ref.linear = linear
     try:
-        return ref.hidden(ids, base, types)
+        yield
     finally:
         ref.linear = plain
+
+
+def run(ids, types, base, lora):
+    """Final hidden states."""
+    with adapted(lora):
+        return ref.hidden(ids, base, types)
 
 
 def tidy(passage, places):
@@ -324,6 +334,20 @@ def make(folder, name, seed, tokenise, base, prefixes, max_tokens, bos, eos,
              prefixes, max_tokens, bos, eos, family)
 
 
+def make_encoder(folder, name, seed, tokenise, base, prefix):
+    stored, numbers = adapter(random.Random(seed), heads=False)
+    ref.write_gguf(os.path.join(folder, name + ".gguf"), {
+        "general.type": ref.text("adapter"),
+        "general.architecture": ref.text("bert"),
+        "general.name": ref.text(name),
+        "adapter.type": ref.text("lora"),
+        "adapter.lora.alpha": ref.real(ALPHA),
+    }, stored)
+    with adapted(numbers):
+        ref.references(os.path.join(folder, name + ".jsonl"), tokenise, base, 1,
+                       0, 2, prefix)
+
+
 def make_rank(folder, name, seed, two, pairs, stored, tokenise, base, prefix,
               bos, eos, family):
     rng = random.Random(seed)
@@ -368,6 +392,8 @@ def main(argv):
          uni, ("query: ", "of "), POSITIONS, 0, 2, "xlm-r")
     make(argv[1], "tiny-wordpiece-reader", 12, lambda s: wordpiece(s, vocab, 1),
          word, ("", ""), 33, 2, 3, "bert")
+    make_encoder(argv[1], "tiny-unigram-encoder", 15,
+                 lambda s: ref.unigram(s, table, 3), uni, "query: ")
     make_rank(argv[1], "tiny-unigram-rank", 13, False, uni_pairs, uni_stored,
               lambda s: unigram(s, table, 3), uni, "query: ", 0, 2, "xlm-r")
     make_rank(argv[1], "tiny-wordpiece-rank", 14, True, word_pairs, word_stored,

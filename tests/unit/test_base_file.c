@@ -448,6 +448,48 @@ static void test_socket_folder_must_be_ours_alone(void **state) {
 
 #define IN_FOLDER(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* Installed files win over the source tree's; what is nowhere is "". */
+static void own_files_are_found(void **state) {
+    (void)state;
+    rag_error err = {0};
+    char dir[] = "/tmp/rag-own-XXXXXX", exe[4096], *p, *bin, *share;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(rag_path_join(dir, "bin", &bin, &err), 0);
+    assert_int_equal(rag_path_join(dir, "share/ragd", &share, &err), 0);
+    assert_int_equal(rag_file_mkdirs(bin, 0700, &err), 0);
+    assert_int_equal(rag_file_mkdirs(share, 0700, &err), 0);
+    assert_int_equal(rag_path_own(bin, dir, "own", &p, &err), 0);
+    assert_string_equal(p, "");
+    free(p);
+    char *tree, *installed;
+    assert_int_equal(rag_path_join(dir, "own", &tree, &err), 0);
+    assert_int_equal(rag_path_join(share, "own", &installed, &err), 0);
+    assert_int_equal(rag_file_replace(tree, "x", 1, 0600, &err), 0);
+    assert_int_equal(rag_path_own(bin, dir, "own", &p, &err), 0);
+    assert_string_equal(p, tree);
+    free(p);
+    assert_int_equal(rag_file_replace(installed, "x", 1, 0600, &err), 0);
+    assert_int_equal(rag_path_own(bin, dir, "own", &p, &err), 0);
+    assert_non_null(strstr(p, "/share/ragd/own"));
+    free(p);
+    assert_int_equal(rag_path_own(NULL, dir, "own", &p, &err), 0);
+    assert_string_equal(p, tree);
+    free(p);
+    assert_non_null(rag_path_program(exe, sizeof exe));
+    assert_true(rag_file_exists(exe));
+    rag_file_remove_folder(share);
+    rag_file_remove_folder(bin);
+    unlink(tree);
+    assert_int_equal(rag_path_join(dir, "share", &p, &err), 0);
+    assert_int_equal(rmdir(p), 0);
+    assert_int_equal(rmdir(dir), 0);
+    free(p);
+    free(bin);
+    free(share);
+    free(tree);
+    free(installed);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         IN_FOLDER(test_read),
@@ -460,6 +502,7 @@ int main(void) {
         IN_FOLDER(test_mkdirs),
         IN_FOLDER(test_lock),
         IN_FOLDER(test_lock_ends_with_its_process),
+        cmocka_unit_test(own_files_are_found),
         cmocka_unit_test(test_join_and_base),
         IN_FOLDER(test_socket_folder_must_be_ours_alone),
         cmocka_unit_test(test_places),

@@ -275,21 +275,21 @@ static void quick_answers_keep_a_worker(void **state) {
     rag_config_unref(c);
 }
 
-/* Query map and reader belong to the default encoder; with any other, and
- * the map without a reader, they are there only when they are named. */
+/* Adapter and reader belong to the default encoder; with any other they are
+ * there only when they are named. */
 static void parts_of_the_encoder_go_with_it(void **state) {
     static const struct {
         const char *text;
-        bool reader, map;
+        bool reader, adapter;
     } cases[] = {
         {"", true, true},
         {"[encoder]\nmodel = /m.gguf\n", false, false},
         {"[encoder]\nurl = http://127.0.0.1:1/v1\n", false, false},
         {"[encoder]\nmodel = /m.gguf\n[reader]\nmodel = /r.gguf\n", true,
          false},
-        {"[encoder]\nmodel = /m.gguf\nquery_map = /q.gguf\n", false, true},
-        {"[reader]\nmodel =\n", false, false},
-        {"[encoder]\nquery_map =\n", true, false},
+        {"[encoder]\nmodel = /m.gguf\nadapter = /a.gguf\n", false, true},
+        {"[reader]\nmodel =\n", false, true},
+        {"[encoder]\nadapter =\n", true, false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -297,9 +297,10 @@ static void parts_of_the_encoder_go_with_it(void **state) {
         rag_error err = {0};
         assert_int_equal(read_text(cases[i].text, &c, &err), 0);
         assert_int_equal(rag_config_finish(c, NULL, &err), 0);
-        if (!*c->reader == cases[i].reader || !*c->query_map == cases[i].map)
-            fail_msg("%s: reader \"%s\", query map \"%s\"", cases[i].text,
-                     c->reader, c->query_map);
+        if (!*c->reader == cases[i].reader ||
+            !*c->encoder_adapter == cases[i].adapter)
+            fail_msg("%s: reader \"%s\", adapter \"%s\"", cases[i].text,
+                     c->reader, c->encoder_adapter);
         rag_config_unref(c);
     }
 }

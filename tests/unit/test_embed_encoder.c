@@ -1,6 +1,6 @@
 /*
  * Promises: vectors are those of an independent implementation, by every
- * kernel; a batch gives what its texts give alone, whatever the threads; cut
+ * kernel, with an adapter and without; a batch gives what its texts give alone, whatever the threads; cut
  * texts are reported; packed weights are reused, and made again when damaged;
  * the fingerprint follows the file. With the real model, where it is there.
  */
@@ -15,9 +15,10 @@ static const char *const kernels[] = {"onednn-f32", "avx512-vnni", "avx2",
 #define KERNELS (sizeof(kernels) / sizeof(kernels[0]))
 
 /* NULL when this CPU lacks the kernel. */
-static rag_encoder *open_with(const char *path, const char *kernel, int threads,
-                              const char *pack_dir) {
-    rag_encoder_options o = {threads, kernel, pack_dir};
+static rag_encoder *open_adapted(const char *path, const char *adapter,
+                                 const char *kernel, int threads,
+                                 const char *pack_dir) {
+    rag_encoder_options o = {threads, kernel, pack_dir, adapter};
     rag_encoder *e;
     int rc = rag_encoder_open(path, &o, &e, ERR);
     if (rc == RAG_E_UNSUPPORTED && strstr(test_error.message, "CPU")) {
@@ -25,6 +26,11 @@ static rag_encoder *open_with(const char *path, const char *kernel, int threads,
     }
     assert_ok(rc);
     return e;
+}
+
+static rag_encoder *open_with(const char *path, const char *kernel, int threads,
+                              const char *pack_dir) {
+    return open_adapted(path, NULL, kernel, threads, pack_dir);
 }
 
 typedef struct score {
@@ -65,12 +71,13 @@ static score compare(rag_encoder *e, const json_t *lines) {
     return s;
 }
 
-static void check_model(const char *path, const char *lines_path, double worst,
-                        double mean) {
+static void check_model(const char *path, const char *adapter,
+                        const char *lines_path, double worst, double mean) {
     json_t *lines = read_lines(lines_path);
     for (size_t k = 0; k < KERNELS; k++) {
         for (int threads = 1; threads <= 3; threads += 2) {
-            rag_encoder *e = open_with(path, kernels[k], threads, "");
+            rag_encoder *e =
+                open_adapted(path, adapter, kernels[k], threads, "");
             rag_encoder_info info;
             score s;
             if (!e) {
@@ -96,14 +103,37 @@ static void check_model(const char *path, const char *lines_path, double worst,
  * them; that the arithmetic itself is right, test_embed_kernel shows. */
 static void unigram_model_equals_the_reference(void **state) {
     (void)state;
-    check_model(DATA "tiny-unigram.gguf", DATA "tiny-unigram.jsonl", 0.95,
+    check_model(DATA "tiny-unigram.gguf", NULL, DATA "tiny-unigram.jsonl", 0.95,
                 0.995);
 }
 
 static void wordpiece_model_equals_the_reference(void **state) {
     (void)state;
-    check_model(DATA "tiny-wordpiece.gguf", DATA "tiny-wordpiece.jsonl", 0.95,
-                0.995);
+    check_model(DATA "tiny-wordpiece.gguf", NULL, DATA "tiny-wordpiece.jsonl",
+                0.95, 0.995);
+}
+
+static void an_adapter_is_merged_into_the_weights(void **state) {
+    const char *path = DATA "tiny-unigram.gguf";
+    const char *adapter = DATA "tiny-unigram-encoder.gguf";
+    rag_encoder *plain = open_with(path, NULL, 1, ""), *e;
+    rag_encoder_info a, b;
+    rag_encoder_options o = {.pack_dir = "",
+                             .adapter = DATA "tiny-unigram-reader.gguf"};
+    (void)state;
+    check_model(path, adapter, DATA "tiny-unigram-encoder.jsonl", 0.95, 0.995);
+    e = open_adapted(path, adapter, NULL, 1, "");
+    rag_encoder_describe(plain, &a);
+    rag_encoder_describe(e, &b);
+    assert_string_equal(b.name, "tiny-unigram-encoder");
+    assert_string_not_equal(a.fingerprint, b.fingerprint);
+    rag_encoder_close(e);
+    rag_encoder_close(plain);
+    /* A reader's adapter was trained for something else. */
+    assert_int_equal(rag_encoder_open(path, &o, &e, ERR), RAG_E_UNSUPPORTED);
+    assert_non_null(strstr(test_error.message, "reader's adapter"));
+    o.adapter = DATA "absent.gguf";
+    assert_int_equal(rag_encoder_open(path, &o, &e, ERR), RAG_E_NOINPUT);
 }
 
 /* Many texts of all lengths: parts, blocks and rests of micro-tiles. */
@@ -408,6 +438,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unigram_model_equals_the_reference),
         cmocka_unit_test(wordpiece_model_equals_the_reference),
+        cmocka_unit_test(an_adapter_is_merged_into_the_weights),
         cmocka_unit_test(batches_equal_single_texts),
         cmocka_unit_test(cut_texts_are_reported),
         cmocka_unit_test(vectors_have_length_one),

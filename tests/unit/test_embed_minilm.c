@@ -28,7 +28,7 @@ static void repacked_model_equals_its_original(void **state) {
         skip();
     }
     for (size_t k = 0; k < sizeof(kernels) / sizeof(kernels[0]); k++) {
-        rag_encoder_options o = {2, kernels[k].kernel, ""};
+        rag_encoder_options o = {2, kernels[k].kernel, "", NULL};
         rag_encoder_info info;
         rag_encoder *e;
         double worst = 2, mean = 0;

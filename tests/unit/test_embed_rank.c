@@ -19,7 +19,7 @@ static const family families[] = {
 };
 
 static rag_encoder *open_with(const char *path, const char *kernel) {
-    rag_encoder_options o = {2, kernel, ""};
+    rag_encoder_options o = {2, kernel, "", NULL};
     rag_encoder *e;
     int rc = rag_encoder_open(path, &o, &e, ERR);
     if (rc == RAG_E_UNSUPPORTED && strstr(test_error.message, "CPU")) {
@@ -143,7 +143,7 @@ static void models_without_a_head_say_so(void **state) {
 
 static int open_changed(const char *model, const char *name, const void *to,
                         size_t n, size_t behind) {
-    rag_encoder_options o = {1, "onednn-f32", ""};
+    rag_encoder_options o = {1, "onednn-f32", "", NULL};
     rag_buf file;
     rag_encoder *e = NULL;
     char *path, *at;

@@ -29,7 +29,7 @@ static const family families[] = {
 
 static rag_reader *open_with(const family *f, const char *kernel, int threads,
                              const char *pack_dir) {
-    rag_encoder_options o = {threads, kernel, pack_dir};
+    rag_encoder_options o = {threads, kernel, pack_dir, NULL};
     rag_reader *r;
     int rc = rag_reader_open(f->model, f->reader, &o, &r, ERR);
     if (rc == RAG_E_UNSUPPORTED && strstr(test_error.message, "CPU")) {
@@ -161,7 +161,7 @@ static void places_equal_the_reference(void **state) {
     (void)state;
     for (size_t f = 0; f < 2; f++) {
         json_t *lines = read_lines(families[f].lines);
-        rag_encoder_options o = {1, "onednn-f32", ""};
+        rag_encoder_options o = {1, "onednn-f32", "", NULL};
         rag_engine *e;
         assert_ok(rag_engine_open(families[f].model, families[f].reader, &o, &e,
                                   ERR));
@@ -415,7 +415,7 @@ static size_t files_in(const char *dir, bool remove) {
 /* Encoder and reader share a folder, and neither changes the other. */
 static void packed_weights_do_not_mix(void **state) {
     char dir[] = "/tmp/rag-reader-XXXXXX";
-    rag_encoder_options o = {1, "portable", dir};
+    rag_encoder_options o = {1, "portable", dir, NULL};
     rag_text q = {"hello", 5}, p = {"the leave of", 12};
     rag_reading a, b;
     rag_encoder *e;
@@ -449,7 +449,7 @@ static void packed_weights_do_not_mix(void **state) {
 /* The adapter's file with `from` written over by `to`. */
 static int open_changed(const char *from, const void *to, size_t n,
                         ptrdiff_t shift) {
-    rag_encoder_options o = {1, "onednn-f32", ""};
+    rag_encoder_options o = {1, "onednn-f32", "", NULL};
     rag_buf file;
     rag_reader *r = NULL;
     char *path, *at;
@@ -484,7 +484,7 @@ static void unfitting_adapters_are_refused(void **state) {
     const char *a = "blk.0.attn_q.weight.lora_a";
     ptrdiff_t behind = (ptrdiff_t)strlen(a);
     family wrong = {families[1].model, families[0].reader, NULL, 0};
-    rag_encoder_options o = {1, "onednn-f32", ""};
+    rag_encoder_options o = {1, "onednn-f32", "", NULL};
     rag_reader *r = NULL;
     (void)state;
     assert_refused(open_changed("adapter.type", "l", 1, 0), RAG_E_UNSUPPORTED,
@@ -513,6 +513,10 @@ static void unfitting_adapters_are_refused(void **state) {
     assert_refused(
         rag_reader_open(DATA "none.gguf", families[0].reader, &o, &r, ERR),
         RAG_E_NOINPUT, "none.gguf");
+    assert_refused(rag_reader_open(families[0].model,
+                                   DATA "tiny-unigram-encoder.gguf", &o, &r,
+                                   ERR),
+                   RAG_E_UNSUPPORTED, "an encoder's adapter");
     assert_null(r);
     /* another model of the same sizes is taken; only its owner can know */
     assert_ok(rag_reader_open(wrong.model, wrong.reader, &o, &r, ERR));
