@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             merge(&model->layer[i].up);
             merge(&model->layer[i].down);
         }
-        if (x) {
+        if (x && a->heads) {
             rag_adapter_heads(a, x, &out[0], &out[1], &out[2]);
         }
         free(x);
