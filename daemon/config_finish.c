@@ -50,6 +50,9 @@ static int check(const rag_config *c, rag_error *err) {
                    "network is never open without a token")) ||
         (rc = need(!*c->listen || strrchr(c->listen, ':'), err,
                    "server.listen must be HOST:PORT")) ||
+        (rc = need(!*c->encoder_url || !*c->encoder_adapter, err,
+                   "encoder.adapter goes with encoder.model, not with "
+                   "encoder.url")) ||
         (rc = need(rag_index_kind_from(c->index_kind, &kind), err,
                    "index.kind must be auto, flat, ivf or hnsw")) ||
         (rc = need(rag_log_level_from(c->log_level, &level), err,

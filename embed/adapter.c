@@ -225,6 +225,11 @@ static int open_all(rag_adapter *a, rag_bert *m, rag_error *err) {
             rag_gguf_name(a->g), rag_gguf_tensor_count(a->g) - tensors - heads,
             rag_gguf_tensor_count(a->g), rag_gguf_name(m->g), m->layers);
     }
+    if (n == 0 && !heads) {
+        return rag_error_set(err, RAG_E_CORRUPT,
+                             "%s: the adapter changes nothing",
+                             rag_gguf_name(a->g));
+    }
     if (n == 0) {
         return 0;
     }

@@ -67,10 +67,10 @@ typedef struct rag_encoder_info {
     int max_tokens; /* with the two special tokens */
     int threads;
     const char *kernel; /* "onednn-f32", "avx512-vnni", "remote", ... */
-    /* Hex digest of weights, tokenizer, pooling and prefixes: two encoders
-     * with the same fingerprint give the same vectors (up to rounding).
-     * Computed from the file's metadata, size and sampled tensor bytes at
-     * open, within 20 ms. */
+    /* Hex digest of weights, adapter, tokenizer, pooling and prefixes: two
+     * encoders with the same fingerprint give the same vectors (up to
+     * rounding). Computed at open, within 20 ms, from the file's metadata, size
+     * and sampled tensor bytes and from all of the adapter's. */
     char fingerprint[65];
 } rag_encoder_info;
 

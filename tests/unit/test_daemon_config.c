@@ -305,6 +305,19 @@ static void parts_of_the_encoder_go_with_it(void **state) {
     }
 }
 
+static void an_endpoint_takes_no_adapter(void **state) {
+    (void)state;
+    rag_config *c = NULL;
+    rag_error err = {0};
+    assert_int_equal(read_text("[encoder]\nurl = http://127.0.0.1:1/v1\n"
+                               "adapter = /a.gguf\n",
+                               &c, &err),
+                     0);
+    assert_int_equal(rag_config_finish(c, NULL, &err), RAG_E_DATA);
+    assert_non_null(strstr(err.message, "encoder.adapter"));
+    rag_config_unref(c);
+}
+
 static void note(void *user, const char *name, bool reloadable) {
     char *names = user; /* 512 bytes */
     size_t n = strlen(names);
@@ -340,6 +353,7 @@ int main(void) {
         cmocka_unit_test(another_model_does_not_get_our_adapter),
         cmocka_unit_test(quick_answers_keep_a_worker),
         cmocka_unit_test(parts_of_the_encoder_go_with_it),
+        cmocka_unit_test(an_endpoint_takes_no_adapter),
         cmocka_unit_test(differences_say_what_needs_a_restart),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -113,6 +113,43 @@ static void wordpiece_model_equals_the_reference(void **state) {
                 0.95, 0.995);
 }
 
+static void put_string(rag_buf *b, const char *s) {
+    uint64_t n = strlen(s);
+    assert_ok(rag_buf_append(b, &n, sizeof(n), ERR));
+    assert_ok(rag_buf_append(b, s, n, ERR));
+}
+
+/* A whole file that says it is an adapter and has no tensor. */
+static void an_adapter_of_nothing_is_refused(void **state) {
+    static const char *const pairs[][2] = {{"general.type", "adapter"},
+                                           {"general.architecture", "bert"},
+                                           {"adapter.type", "lora"}};
+    const uint32_t version = 3, text = 8;
+    const uint64_t counts[2] = {0, 3};
+    rag_encoder_options o = {.pack_dir = ""};
+    rag_encoder *e;
+    rag_buf b;
+    char *path;
+    (void)state;
+    rag_buf_init(&b, 0);
+    assert_ok(rag_buf_append(&b, "GGUF", 4, ERR));
+    assert_ok(rag_buf_append(&b, &version, sizeof(version), ERR));
+    assert_ok(rag_buf_append(&b, counts, sizeof(counts), ERR));
+    for (size_t i = 0; i < 3; i++) {
+        put_string(&b, pairs[i][0]);
+        assert_ok(rag_buf_append(&b, &text, sizeof(text), ERR));
+        put_string(&b, pairs[i][1]);
+    }
+    path = write_temp("nothing.gguf", b.data, b.len);
+    o.adapter = path;
+    assert_int_equal(rag_encoder_open(DATA "tiny-unigram.gguf", &o, &e, ERR),
+                     RAG_E_CORRUPT);
+    assert_non_null(strstr(test_error.message, "changes nothing"));
+    (void)unlink(path);
+    free(path);
+    rag_buf_free(&b);
+}
+
 static void an_adapter_is_merged_into_the_weights(void **state) {
     const char *path = DATA "tiny-unigram.gguf";
     const char *adapter = DATA "tiny-unigram-encoder.gguf";
@@ -439,6 +476,7 @@ int main(void) {
         cmocka_unit_test(unigram_model_equals_the_reference),
         cmocka_unit_test(wordpiece_model_equals_the_reference),
         cmocka_unit_test(an_adapter_is_merged_into_the_weights),
+        cmocka_unit_test(an_adapter_of_nothing_is_refused),
         cmocka_unit_test(batches_equal_single_texts),
         cmocka_unit_test(cut_texts_are_reported),
         cmocka_unit_test(vectors_have_length_one),
