@@ -390,6 +390,29 @@ static int read_options(int argc, char **argv, settings *set) {
 
 /* ---- parts --------------------------------------------------------------------- */
 
+static int default_model(char **out, rag_error *err) {
+    char *cache = NULL;
+    int rc = rag_path_place(RAG_PLACE_CACHE, &cache, err);
+    if (!rc)
+        rc = rag_path_join(cache, RAG_ENCODER_FILE, out, err);
+    free(cache);
+    if (!rc && !rag_file_exists(*out))
+        rc = rag_error_set(err, RAG_E_UNAVAILABLE,
+                           "there is no encoder model at %s: run ./setup, or "
+                           "name one with --model",
+                           *out);
+    return rc;
+}
+
+/* Ours belongs to the default model, as in ragd: "" for another. */
+static int default_adapter(const settings *set, char **out, rag_error *err) {
+    char exe[PATH_MAX];
+    return set->model ? rag_str_dup("", out, err)
+                      : rag_path_own(rag_path_program(exe, sizeof exe),
+                                     RAG_SOURCE_DIR "/embed/models",
+                                     RAG_ENCODER_ADAPTER_FILE, out, err);
+}
+
 static int open_encoder_named(const settings *set, rag_encoder **out,
                               rag_error *err) {
     if (set->url) {
@@ -398,30 +421,18 @@ static int open_encoder_named(const settings *set, rag_encoder **out,
                                      .api_key = getenv("RAGD_ENCODER_KEY")};
         return rag_encoder_open_remote(&remote, out, err);
     }
-    char exe[PATH_MAX], *cache = NULL, *model = NULL, *adapter = NULL;
-    int rc = set->model ? rag_str_dup(set->model, &model, err)
-                        : rag_path_place(RAG_PLACE_CACHE, &cache, err);
-    if (!rc && !model)
-        rc = rag_path_join(cache, RAG_ENCODER_FILE, &model, err);
-    if (!rc && !set->model && !rag_file_exists(model))
-        rc = rag_error_set(err, RAG_E_UNAVAILABLE,
-                           "there is no encoder model at %s: run ./setup, or "
-                           "name one with --model",
-                           model);
-    if (!rc && (set->adapter || set->model))
-        rc = rag_str_dup(set->adapter ? set->adapter : "", &adapter, err);
-    else if (!rc)
-        rc = rag_path_own(rag_path_program(exe, sizeof exe),
-                          RAG_SOURCE_DIR "/embed/models",
-                          RAG_ENCODER_ADAPTER_FILE, &adapter, err);
+    char *model = NULL, *adapter = NULL;
+    int rc = set->model ? 0 : default_model(&model, err);
+    if (!rc && !set->adapter)
+        rc = default_adapter(set, &adapter, err);
     if (!rc) {
+        const char *lora = set->adapter ? set->adapter : adapter;
         rag_encoder_options opt = {.threads = (int)set->threads,
-                                   .adapter = *adapter ? adapter : NULL};
-        rc = rag_encoder_open(model, &opt, out, err);
+                                   .adapter = *lora ? lora : NULL};
+        rc = rag_encoder_open(set->model ? set->model : model, &opt, out, err);
     }
     free(adapter);
     free(model);
-    free(cache);
     return rc;
 }
 
