@@ -135,8 +135,8 @@ class Texts:
 
 class Encoder:
     def __init__(self, path, frozen=FROZEN):
-        self.weights, self.tokenizer, self.heads = reader.load_encoder(path)
-        self.model = reader.make_model(self.weights, self.heads, RANK, frozen)
+        weights, self.tokenizer, heads = reader.load_encoder(path)
+        self.model = reader.make_model(weights, heads, RANK, frozen)
         self.ids = {}
 
     def adapted(self):
@@ -152,25 +152,9 @@ class Encoder:
     def run(self, batch):
         """Unit vectors of sequences of like length: the mean of the final
         hidden states."""
-        import torch
         import torch.nn.functional as F
-        m, w, length = self.model, self.weights, max(map(len, batch))
-        ids = torch.ones(len(batch), length, dtype=torch.long)
-        mask = torch.zeros(len(batch), length)
-        for r, x in enumerate(batch):
-            ids[r, :len(x)] = torch.tensor(x)
-            mask[r, :len(x)] = 1
-        x = (F.embedding(ids, w["token_embd.weight"])
-             + w["position_embd.weight"][:length] + w["token_types.weight"][0])
-        x = m.norm(x, w["token_embd_norm.weight"], w["token_embd_norm.bias"])
-        bias = (1.0 - mask[:, None, None, :]) * reader.NEVER
-        for layer, (w1, b1, w2, b2) in zip(m.layers, m.norms):
-            q, k, v = (layer[t](x).view(len(batch), length, self.heads, -1)
-                       .transpose(1, 2) for t in reader.MATRICES[:3])
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-            y = y.transpose(1, 2).reshape(len(batch), length, -1)
-            x = m.norm(x + layer["attn_output"](y), w1, b1)
-            x = m.norm(x + layer["ffn_down"](F.gelu(layer["ffn_up"](x))), w2, b2)
+        ids, mask = reader.padded([(x, (), 0) for x in batch])
+        x = self.model.states(ids, mask)
         return F.normalize((x * mask[..., None]).sum(1)
                            / mask.sum(1, keepdim=True), dim=-1)
 

@@ -168,7 +168,8 @@ def make_model(weights, heads, rank, frozen):
         def norm(self, x, w, b):
             return F.layer_norm(x, (self.hidden,), w, b, eps=1e-12)
 
-        def forward(self, ids, mask):
+        def states(self, ids, mask):
+            """Final hidden states, a row a token."""
             n, length = ids.shape
             x = (F.embedding(ids, weights["token_embd.weight"])
                  + weights["position_embd.weight"][:length]
@@ -184,6 +185,10 @@ def make_model(weights, heads, rank, frozen):
                 a = (p @ v).transpose(1, 2).reshape(n, length, -1)
                 x = self.norm(x + layer["attn_output"](a), w1, b1)
                 x = self.norm(x + layer["ffn_down"](F.gelu(layer["ffn_up"](x))), w2, b2)
+            return x
+
+        def forward(self, ids, mask):
+            x = self.states(ids, mask)
             span = self.span(x)
             return span[..., 0], span[..., 1], self.answer(x[:, 0])[:, 0]
 
