@@ -250,12 +250,7 @@ static void load_questions(set *s, const char *path, cache *c) {
     rag_buf_free(&file);
     cache_fill(c, RAG_TEXT_QUERY, t.t, t.n);
     for (size_t i = 0; i < s->n; i++) {
-        const float *v =
-            vector_of(c, RAG_TEXT_QUERY, s->q[i].text, s->q[i].len);
-        float *moved = need(malloc((size_t)c->dim * sizeof(*moved)));
-
-        memcpy(moved, v, (size_t)c->dim * sizeof(*moved));
-        s->q[i].v = moved;
+        s->q[i].v = vector_of(c, RAG_TEXT_QUERY, s->q[i].text, s->q[i].len);
     }
     free(t.t);
 }
