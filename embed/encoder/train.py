@@ -67,7 +67,8 @@ class Texts:
         self.passages, self.entries, self.asked = {}, {}, {}
         for path in files("reader/passages/[!p]*.jsonl"):
             for d in reader.read_lines([path]):
-                self.passages[d["id"]] = d["title"], d["text"]
+                if "text" in d:
+                    self.passages[d["id"]] = d["title"], d["text"]
                 if reader.passage_held_out(d):
                     continue
                 group = os.path.basename(path), self.organisation(d)

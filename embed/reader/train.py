@@ -36,7 +36,7 @@ import re
 import sys
 import time
 
-QUESTION_TOKENS, TITLE_TOKENS, SEQUENCE_TOKENS = 96, 40, 500
+QUESTION_TOKENS, TITLE_TOKENS, SEQUENCE_TOKENS = 96, 60, 500
 DISTRACTOR_TOKENS = 120
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_up", "ffn_down")
 RANK = 32
@@ -45,7 +45,9 @@ GROUPS_HELD_OUT_OF = 8
 # How often a wording is also read with a neighbour of its entry, with another
 # entry and with a passage, and a question about a passage with an entry.
 NEIGHBOUR, OTHER_ENTRY, OTHER_PASSAGE, ENTRY = 0.7, 0.2, 0.15, 0.3
-BESIDE = 3  # sections that a question about a document is also read with
+# Sections that a question about a document is also read with, and among how many
+# of the most deceptive they are chosen; how often a question is read that is sure.
+BESIDE, DECEPTIVE, SURE = 2, 4, 0.25
 CHOICE = 0.5  # weight of choice_loss
 NEVER = -1e4  # a logit that no training lifts
 
@@ -176,13 +178,12 @@ def make_model(weights, heads, rank, frozen):
                  + weights["token_types.weight"][0])
             x = self.norm(x, weights["token_embd_norm.weight"],
                           weights["token_embd_norm.bias"])
-            bias = (1.0 - mask[:, None, None, :]) * NEVER
+            bias = ((1.0 - mask[:, None, None, :]) * NEVER).bfloat16()
             for layer, (w1, b1, w2, b2) in zip(self.layers, self.norms):
-                q, k, v = (layer[m](x).view(n, length, heads, -1).transpose(1, 2)
-                           for m in MATRICES[:3])
-                p = torch.softmax(
-                    q @ k.transpose(2, 3) * q.shape[-1] ** -0.5 + bias, -1)
-                a = (p @ v).transpose(1, 2).reshape(n, length, -1)
+                q, k, v = (layer[m](x).bfloat16().view(n, length, heads, -1)
+                           .transpose(1, 2) for m in MATRICES[:3])
+                a = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+                a = a.transpose(1, 2).reshape(n, length, -1)
                 x = self.norm(x + layer["attn_output"](a), w1, b1)
                 x = self.norm(x + layer["ffn_down"](F.gelu(layer["ffn_up"](x))), w2, b2)
             return x
@@ -200,9 +201,10 @@ def make_model(weights, heads, rank, frozen):
 class Passage:
     def __init__(self, tokenizer, d):
         e = tokenizer.encode(d["text"])
-        self.id, self.title, self.text = d["id"], d["title"], d["text"]
+        self.id, self.text = d["id"], d["text"]
         self.ids, self.places = e.ids, e.offsets
-        self.title_ids = tokenizer.encode(d["title"]).ids[:TITLE_TOKENS]
+        self.title = " > ".join(filter(None, (d["title"], d.get("heading"))))
+        self.title_ids = tokenizer.encode(self.title).ids[:TITLE_TOKENS]
 
     def spans(self, words):
         """First and last token of every occurrence."""
@@ -217,9 +219,10 @@ class Passage:
 
 
 class Example:
-    def __init__(self, question, passage, spans, beside=()):
+    def __init__(self, question, passage, spans, beside=(), sure=False):
         self.question, self.passage, self.spans = question, passage, spans
         self.beside = beside  # what a search found besides: none answers
+        self.sure = sure
         self.others = []
 
 
@@ -239,7 +242,7 @@ def load_examples(tokenizer, paths):
             spans = [s for a in qa["a"] for s in p.spans(a)]
             beside = [passages[i] for i in qa.get("beside", ()) if i in passages]
             if bool(spans) == bool(qa["a"]):
-                out.append(Example(qa["q"], p, spans, beside))
+                out.append(Example(qa["q"], p, spans, beside, qa.get("sure", False)))
     return out
 
 
@@ -390,7 +393,8 @@ def readings_of_section(tokenizer, e, entries, rng):
     own = sequence(tokenizer, q, e.passage, e.spans, True, None, False)
     if bool(own[1]) != bool(e.spans):  # cut off
         return []
-    others = rng.sample(e.beside, min(BESIDE, len(e.beside)))
+    others = e.beside[:DECEPTIVE]
+    others = rng.sample(others, min(BESIDE, len(others)))
     if entries and rng.random() < ENTRY:
         others.append(stranger(q, entries, rng))
     return [own] + [sequence(tokenizer, q, p, [], True, None, False) for p in others]
@@ -430,7 +434,8 @@ def epoch(tokenizer, examples, wordings, rng, args):
     if args.of_passages and len(asked) > args.of_passages:
         asked = rng.sample(asked, args.of_passages)
     asked += [readings_of_section(tokenizer, e, entries, rng)
-              for _ in range(args.sections) for e in examples if e.beside]
+              for _ in range(args.sections) for e in examples
+              if e.beside and (not e.sure or rng.random() < SURE)]
     asked = [x for x in asked if x]
     if args.of_entries and len(wordings) > args.of_entries:
         wordings = rng.sample(wordings, args.of_entries)
