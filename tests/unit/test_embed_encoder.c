@@ -1,8 +1,9 @@
 /*
  * Promises: vectors are those of an independent implementation, by every
- * kernel, with an adapter and without; a batch gives what its texts give alone, whatever the threads; cut
- * texts are reported; packed weights are reused, and made again when damaged;
- * the fingerprint follows the file. With the real model, where it is there.
+ * kernel, with an adapter and without; a batch gives what its texts give alone,
+ * whatever the threads; cut texts are reported; packed weights are reused, and
+ * made again when damaged; the fingerprint follows the file. With the real
+ * model, where it is there.
  */
 #include "test_embed_support.h"
 
