@@ -60,6 +60,7 @@ static const key KEYS[] = {
 
     {"index.kind", KEY_STR, AT(index_kind), "auto", 0, 8, FIXED},
     {"index.memory_mb", KEY_INT, AT(index_memory), "0", 0, 1 << 20, FIXED},
+    {"index.lexicon", KEY_PATH, AT(lexicon), "", 0, 0, FIXED},
 
     {"encoder.model", KEY_PATH, AT(encoder), NULL, 0, 0, FIXED},
     {"encoder.adapter", KEY_PATH, AT(encoder_adapter), NULL, 0, 0, FIXED},

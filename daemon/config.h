@@ -37,6 +37,7 @@ typedef struct rag_config {
     /* [index] */
     char *index_kind; /* auto, flat, ivf or hnsw */
     long index_memory; /* MiB, 0 any */
+    char *lexicon; /* "": the built-in words alone */
     /* [encoder] */
     char *encoder; /* GGUF */
     char *encoder_adapter; /* LoRA, "" none */

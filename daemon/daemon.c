@@ -68,6 +68,8 @@ int rag_daemon_check(const rag_config *c, rag_error *err) {
     if (*c->token_file &&
         (rc = need_file(c->token_file, "token", "server.token_file", err)))
         return rc;
+    if ((rc = rag_index_lexicon_check(c->lexicon, err)))
+        return rc;
     if (!c->generator_on || *c->generator_url)
         return 0;
     if ((rc = need_file(c->server_program, "program", "generator.program",
@@ -217,7 +219,8 @@ static int start_store(rag_daemon *d, rag_error *err) {
         .index = {.fingerprint = {.dim = d->encoder_info.dim,
                                   .encoder = d->encoder_info.fingerprint,
                                   .model = d->encoder_info.name},
-                  .memory = (size_t)d->config->index_memory << 20},
+                  .memory = (size_t)d->config->index_memory << 20,
+                  .lexicon = d->config->lexicon},
         .refresh_ms = d->config->refresh_ms};
     int rc;
 

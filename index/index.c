@@ -10,6 +10,7 @@
  *   rag_index_search -> catch up itself when the store is ahead (search.c)
  */
 #include "index/generation_int.h"
+#include "index/lexicon.h"
 #include "index/posting.h"
 
 #include "base/clock.h"
@@ -39,6 +40,7 @@ struct rag_index {
     int dim, threads;
     bool read_only;
     rag_interned *strings;
+    rag_lexicon *lexicon;
     rag_tuning tuning;
     rag_index_limits limits;
 
@@ -103,6 +105,10 @@ void rag_index_give(rag_index *ix, rag_store *s, bool broken) {
 
 rag_interned *rag_index_strings(rag_index *ix) {
     return ix->strings;
+}
+
+const rag_lexicon *rag_index_lexicon(const rag_index *ix) {
+    return ix->lexicon;
 }
 
 const rag_tuning *rag_index_tuning(const rag_index *ix) {
@@ -533,6 +539,8 @@ int rag_index_open_limited(const char *dir, const rag_index_options *opt,
     if (rc == 0 && (ix->strings == NULL || ix->df == NULL))
         rc = rag_error_set(err, RAG_E_NOMEM, "out of memory");
     if (rc == 0)
+        rc = rag_lexicon_open(opt ? opt->lexicon : NULL, &ix->lexicon, err);
+    if (rc == 0)
         rc = rag_store_open(dir, false, &ix->watch, err);
     if (rc == 0)
         rc = first_generation(ix, err);
@@ -552,6 +560,7 @@ void rag_index_close(rag_index *ix) {
         rag_store_close(ix->pool[i]);
     rag_store_close(ix->watch);
     rag_interned_free(ix->strings);
+    rag_lexicon_close(ix->lexicon);
     free(ix->df);
     free(ix->dir);
     pthread_mutex_destroy(&ix->lock);

@@ -174,6 +174,9 @@ typedef enum rag_index_kind { /* how vectors are searched */
                               RAG_INDEX_HNSW /* a graph over compressed vectors */
 } rag_index_kind;
 
+/* Reads a file of a company's own words as rag_index_open does; "": 0. */
+int rag_index_lexicon_check(const char *path, rag_error *err);
+
 /* "auto", "flat", "ivf", "hnsw"; false for anything else. */
 bool rag_index_kind_from(const char *name, rag_index_kind *out);
 
@@ -185,13 +188,15 @@ typedef struct rag_index_options {
     rag_index_kind kind;
     size_t memory; /* bytes that vectors of the base may take, 0 any: a kind
                     * that takes less is used, down to codes of half a byte */
+    const char *lexicon; /* a company's own words (ragd.conf(5), index.lexicon),
+                          * read at the opening; NULL or "": none */
 } rag_index_options;
 
 /*
  * Opens the store in dir and makes the first generation: loads the newest
  * snapshot, catches up from the store, or rebuilds when nothing matches.
  * RAG_E_NOINPUT when there is no store; RAG_E_MISMATCH when it was made with
- * another encoder.
+ * another encoder; what is wrong with the lexicon.
  */
 int rag_index_open(const char *dir, const rag_index_options *opt,
                    rag_index **out, rag_error *err);

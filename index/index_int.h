@@ -40,7 +40,7 @@
 #define RAG_INDEX_TERMS 2 /* raised when terms.c would index other terms */
 #define RAG_INDEX_K_MAX 1000
 #define RAG_INDEX_CANDIDATES_MAX 10000
-#define RAG_QUERY_TERMS_MAX 96 /* terms of a question that are looked up */
+#define RAG_QUERY_TERMS_MAX 192 /* terms of a question that are looked up */
 #define RAG_QUERY_BYTES_MAX 4000 /* bytes of a question that are read */
 #define RAG_INDEX_DIM_MAX 8192
 /* Vectors up to which search is exact. */
@@ -103,6 +103,8 @@ typedef struct rag_tuning {
     double a_code, a_quote, a_rare, a_margin, a_cover; /* adaptation */
     double second; /* share of a document's further chunks */
     double typo; /* weight of a corrected word */
+    double to_korean, to_english, synonym; /* weights of what lexicon.c adds */
+    double alone; /* share of the first two where words alone decide */
     double feedback; /* share of likeness to the best document */
     double sentence; /* share of the best sentence in the cosine */
     double foreign; /* where a document's language is not the question's: what
@@ -243,6 +245,8 @@ typedef struct rag_query_term {
     size_t df; /* chunks that have it */
     bool stop; /* function word */
     bool quoted; /* stood in quotation marks */
+    bool widened; /* not the question's own (lexicon.c) ... */
+    uint16_t alternative; /* ... but of this other term */
 } rag_query_term;
 
 /* Called for each row that matches: how often each term stands in each
@@ -498,6 +502,7 @@ void rag_index_give(rag_index *ix, rag_store *s, bool broken);
 /* Brings the current generation to the store's state without rebuilding. */
 int rag_index_catch_up(rag_index *ix, rag_error *err);
 rag_interned *rag_index_strings(rag_index *ix);
+const struct rag_lexicon *rag_index_lexicon(const rag_index *ix);
 const rag_tuning *rag_index_tuning(const rag_index *ix);
 /* For measuring only. */
 void rag_index_set_tuning(rag_index *ix, const rag_tuning *t);

@@ -20,7 +20,7 @@
 #define WINDOW RAG_POSTING_WINDOW
 #define BLOCK RAG_POSTING_BLOCK
 #define NONE UINT32_MAX
-#define SLACK 2e-5 /* of the threshold: rounding of up to 96 floats */
+#define SLACK 4e-5 /* of the threshold: rounding of up to 192 floats */
 #define STRETCH_MAX 1e9
 
 typedef struct cursor {

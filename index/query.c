@@ -44,6 +44,10 @@ const rag_tuning rag_tuning_default = {
     .extra = 0.2,
     .feedback = 0.25,
     .typo = 0.6,
+    .to_korean = 1.0,
+    .to_english = 1.5,
+    .synonym = 0.25,
+    .alone = 0.4,
     .foreign = 0.6,
 };
 

@@ -11,6 +11,7 @@
  * BM25: Robertson & Zaragoza, "The Probabilistic Relevance Framework" (2009),
  * with weighted columns as in section 3.6 (BM25F). Any thread.
  */
+#include "index/lexicon.h"
 #include "index/posting.h"
 #include "index/search_int.h"
 #include "index/spell.h"
@@ -325,7 +326,8 @@ static double bm25(const rag_search *s, const rag_chunk_row *row,
             continue;
         score +=
             t->weight * t->idf * w * (s->tuning->k1 + 1) / (w + s->tuning->k1);
-        *cover += t->weight * t->idf;
+        if (!t->widened)
+            *cover += t->weight * t->idf;
     }
     return score;
 }
@@ -472,6 +474,30 @@ static int match_all(rag_search *s, rag_error *err) {
     return rc == 0 ? match_postings(s, err) : rc;
 }
 
+/* What the question's words are called in other words and, where there are
+ * documents in it, in the other language. */
+static int widen(rag_search *s, rag_error *err) {
+    const rag_tuning *t = s->tuning;
+    rag_interned *known = rag_index_strings(s->ix);
+    bool alone = s->query->vector == NULL || s->query->vector_weight == 0;
+    double share = alone ? t->alone : 1;
+    rag_lexicon_use use = {.synonym = t->synonym};
+    size_t before = s->nterms;
+    uint32_t lang;
+    int rc;
+
+    if (rag_interned_find(known, "ko", &lang))
+        use.korean = share * t->to_korean;
+    if (rag_interned_find(known, "en", &lang))
+        use.english = share * t->to_english;
+    rc = rag_lexicon_widen(rag_index_lexicon(s->ix), s->query->text,
+                           s->query->len, t, use, s->terms, &s->nterms, err);
+    if (rc == 0 && s->nterms > before)
+        rc = frequencies(s, err);
+    rag_lexicon_weigh(s->terms, s->nterms, (double)s->g->live_chunks);
+    return rc;
+}
+
 static int lexical_side(rag_search *s, rag_error *err) {
     int rc = rag_query_terms(s->query->text, s->query->len, s->tuning, s->terms,
                              &s->nterms, err);
@@ -488,6 +514,8 @@ static int lexical_side(rag_search *s, rag_error *err) {
         if (rc == 0 && s->nterms > before)
             rc = frequencies(s, err);
     }
+    if (rc == 0)
+        rc = widen(s, err);
     if (rc == 0)
         rc = match_all(s, err);
     for (size_t i = 0; i < s->heaped && rc == 0; i++) {
@@ -526,6 +554,8 @@ static void read_signals(rag_search *s, rag_query_signals *q) {
     for (size_t i = 0; i < s->nterms; i++) {
         const rag_query_term *t = &s->terms[i];
 
+        if (t->widened)
+            continue;
         possible += t->weight * t->idf;
         if (t->stop || t->kind == RAG_TERM_BIGRAM || t->kind == RAG_TERM_PART)
             continue;

@@ -12,13 +12,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static rag_index *ix;
 
-static void put(rag_index_writer *w, const char *id, const char *text) {
+static void put(rag_index_writer *w, const char *id, const char *lang,
+                const char *text) {
     rag_document d;
     rag_chunk c = {.end = strlen(text)};
 
     rag_document_init(&d);
     d.id = strdup(id);
     d.text = strdup(text);
+    d.lang = strdup(lang);
     d.text_len = c.end;
     d.valid_from = d.valid_until = RAG_TIME_NONE;
     d.chunks = &c;
@@ -41,8 +43,9 @@ static void set_up(void) {
     if (mkdtemp(dir) == NULL ||
         rag_index_writer_open(dir, &fp, false, &w, NULL) != 0)
         abort();
-    put(w, "a", "연차휴가는 십오 일입니다. PPR-9087 3.5% C++");
-    put(w, "b", "Travel expenses are reimbursed within 30 days (e-mail).");
+    put(w, "a", "ko", "연차휴가는 십오 일입니다. PPR-9087 3.5% C++");
+    put(w, "b", "en",
+        "Travel expenses are reimbursed within 30 days (e-mail).");
     if (rag_index_writer_commit(w, NULL) != 0)
         abort();
     rag_index_writer_close(w);

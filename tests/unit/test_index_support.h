@@ -76,7 +76,8 @@ static inline void test_vector(const char *s, float v[DIM]) {
 }
 
 typedef struct test_doc {
-    const char *id, *title, *text, *question, *source, *root, *collection;
+    const char *id, *title, *text, *question, *source, *root, *collection,
+        *lang; /* NULL: ko */
     int64_t from, until; /* 0: none */
 } test_doc;
 
@@ -100,7 +101,7 @@ static inline void test_document(const test_doc *t, rag_document *d) {
     d->source = test_dup(t->source ? t->source : "/nowhere/file");
     d->root = test_dup(t->root ? t->root : "/nowhere");
     d->collection = test_dup(t->collection);
-    d->lang = test_dup("ko");
+    d->lang = test_dup(t->lang ? t->lang : "ko");
     d->url = test_dup("");
     d->category = test_dup("");
     d->valid_from = t->from ? t->from : RAG_TIME_NONE;
