@@ -350,6 +350,26 @@ def settings_are_reloaded():
         assert "Call 1588-0000." in a["answer"], a
 
 
+def a_company_s_own_words_find():
+    """index.lexicon: words that nobody else has find what they stand for; a
+    line that cannot be read stops the start, with its place."""
+    with Stage() as s:
+        words = os.path.join(s.folder, "words")
+        with open(words, "w", encoding="utf-8") as f:
+            f.write("# ours\nzorbling, parking\n")
+        s.serve("[index]\nlexicon = %s\n" % words)
+        _, out, _ = s.rag("search", "--json", "--explain", "zorbling")
+        best = json.loads(out)["hits"][0]
+        assert "Visitors park" in best["text"], out
+        assert best["lexical"] > 0, out
+        with open(words, "a", encoding="utf-8") as f:
+            f.write("A/S센터, service\n")
+        p = subprocess.run([e2e.program("ragd"), "--data", s.data, "--config",
+                            s.config("[index]\nlexicon = %s\n" % words),
+                            "-n"], env=s.env, capture_output=True)
+        assert p.returncode == 65 and (words + ":3:").encode() in p.stderr, p
+
+
 def tcp_wants_its_token():
     """TCP is closed unless configured, and then answers only to the token."""
     with Stage() as s:
@@ -455,5 +475,6 @@ if __name__ == "__main__":
               new_documents_are_served_without_a_restart,
               an_ingest_that_was_killed_is_run_again,
               the_service_manager_passes_sockets, settings_are_reloaded,
+              a_company_s_own_words_find,
               tcp_wants_its_token, bad_requests_get_their_status,
               slow_senders_are_closed, many_clients_at_once])
