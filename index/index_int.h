@@ -17,6 +17,8 @@
  *   snapshot.c     a generation's base in a file
  *   query.c        a question to weighted terms
  *   spell.c        words the index does not have
+ *   lexicon.c      terms that mean the same, of both languages
+ *   lexicon_widen.c  ... added to a question's
  *   search.c       candidates of both sides, hits
  *   cosine.c       exact cosines of the candidates
  *   fuse.c         scores of both sides to one
@@ -40,6 +42,7 @@
 #define RAG_INDEX_TERMS 2 /* raised when terms.c would index other terms */
 #define RAG_INDEX_K_MAX 1000
 #define RAG_INDEX_CANDIDATES_MAX 10000
+#define RAG_QUERY_OWN_MAX 96 /* terms of a question's own */
 #define RAG_QUERY_TERMS_MAX 192 /* terms of a question that are looked up */
 #define RAG_QUERY_BYTES_MAX 4000 /* bytes of a question that are read */
 #define RAG_INDEX_DIM_MAX 8192

@@ -26,7 +26,7 @@ struct rag_lexicon {
     rag_lexicon_entry *entries; /* sorted by key */
     size_t n;
     char *keys;
-    char *(*own)[2]; /* concepts of a file; NULL: the built-in ones */
+    rag_sides *own; /* concepts of a file; NULL: the built-in ones */
     size_t nown;
 };
 
@@ -50,8 +50,9 @@ void rag_lexicon_append(rag_lexicon_key *k, const char *s, size_t n) {
 static int add_stem(void *user, const rag_term *t) {
     rag_lexicon_key *k = user;
 
-    if (t->kind == RAG_TERM_PART)
-        return 0;
+    if (t->kind == RAG_TERM_PART || (k->len > 0 && t->position == k->position))
+        return 0; /* the first of a word's terms, as a question is read */
+    k->position = t->position;
     if (k->len > 0)
         rag_lexicon_append(k, " ", 1);
     rag_lexicon_append(k, t->text, t->len);
@@ -90,16 +91,16 @@ static int by_key(const void *x, const void *y) {
     const rag_lexicon_entry *a = x, *b = y;
     int c = compare(a->key, a->len, b->key, b->len);
 
-    if (c != 0)
-        return c;
-    return a->concept < b->concept ? -1 : a->concept > b->concept;
+    if (c == 0)
+        c = (a->concept > b->concept) - (a->concept < b->concept);
+    return c != 0 ? c : a->prefix - b->prefix;
 }
 
 /* ---- making -------------------------------------------------------------------------- */
 
 static int make(rag_lexicon *l, const rag_sides *c, size_t count,
                 rag_error *err) {
-    size_t terms = 0, used = 0, n;
+    size_t terms = 0, used = 0, kept = 0, n;
     int rc = 0;
 
     for (size_t i = 0; i < 2 * count; i++)
@@ -117,6 +118,7 @@ static int make(rag_lexicon *l, const rag_sides *c, size_t count,
             rag_lexicon_key k;
 
             e->prefix = n > 1 && term[n - 1] == '~';
+            e->spaced = memchr(term, ' ', n) != NULL;
             rc = rag_lexicon_key_of(term, n - e->prefix, i % 2 == 0, &k, err);
             if (rc != 0 || k.len == 0 || k.too_long)
                 continue;
@@ -128,6 +130,11 @@ static int make(rag_lexicon *l, const rag_sides *c, size_t count,
         }
     }
     qsort(l->entries, l->n, sizeof(*l->entries), by_key);
+    /* "revise, revision": terms of a concept with the same stems. */
+    for (size_t i = 0; i < l->n; i++)
+        if (i == 0 || by_key(&l->entries[i], &l->entries[kept - 1]) != 0)
+            l->entries[kept++] = l->entries[i];
+    l->n = kept;
     return rc;
 }
 
@@ -207,8 +214,7 @@ static int read_term(reader *r, const char *s, size_t n) {
     int rc;
 
     if (korean && !is_hangul(s, bare))
-        return bad(r, "a term is written in Hangul or in Latin letters, not in "
-                      "both; write its parts as terms of their own");
+        return bad(r, "a Korean term is written in Hangul and spaces only");
     rc = rag_lexicon_key_of(s, bare, korean, &k, r->err);
     if (rc != 0)
         return rc;
@@ -230,6 +236,7 @@ static bool is_blank(char c) {
 }
 
 static int read_line(reader *r, const char *s, size_t n, rag_lexicon *l) {
+    char *copy;
     int rc = 0;
 
     while (n > 0 && is_blank(*s))
@@ -254,7 +261,8 @@ static int read_line(reader *r, const char *s, size_t n, rag_lexicon *l) {
         i = end + 1;
     }
     for (int i = 0; i < 2 && rc == 0; i++)
-        rc = rag_str_dup(rag_buf_str(&r->side[i]), &l->own[l->nown][i], r->err);
+        if ((rc = rag_str_dup(rag_buf_str(&r->side[i]), &copy, r->err)) == 0)
+            l->own[l->nown][i] = copy;
     l->nown++; /* what there is of it is freed with the rest */
     return rc;
 }
@@ -269,12 +277,15 @@ int rag_lexicon_parse(const char *name, const char *text, size_t n,
 
     *out = NULL;
     rag_buf_init(&nfc, 0);
-    if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
-        text += 3, n -= 3;
+    if (rc == 0 && memchr(text, '\0', n))
+        rc = rag_error_set(err, RAG_E_DATA,
+                           "%s: no text (a NUL byte); save it as UTF-8", name);
     if (rc == 0 && !rag_utf8_valid(text, n, &wrong))
         rc = rag_error_set(err, RAG_E_DATA,
                            "%s: not UTF-8 at byte %zu; save it as UTF-8", name,
                            wrong);
+    if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
+        text += 3, n -= 3; /* a byte order mark */
     if (rc == 0)
         rc = rag_unicode_nfc(text, n, &nfc, err);
     text = rag_buf_str(&nfc);
@@ -294,7 +305,7 @@ int rag_lexicon_parse(const char *name, const char *text, size_t n,
         i += len + 1;
     }
     if (rc == 0)
-        rc = make(l, (const rag_sides *)l->own, l->nown, err);
+        rc = make(l, l->own, l->nown, err);
     for (int i = 0; i < 2; i++)
         rag_buf_free(&r.side[i]);
     rag_buf_free(&nfc);
@@ -338,7 +349,7 @@ void rag_lexicon_close(rag_lexicon *l) {
         return;
     for (size_t i = 0; i < l->nown; i++)
         for (int k = 0; k < 2; k++)
-            free(l->own[i][k]);
+            free((void *)(uintptr_t)l->own[i][k]);
     free(l->own);
     free(l->entries);
     free(l->keys);

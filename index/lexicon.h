@@ -20,6 +20,7 @@ typedef struct rag_lexicon_entry {
     const char *key; /* Hangul without spaces, or stems with one between */
     uint16_t len;
     bool prefix; /* whatever follows in its word */
+    bool spaced; /* written with a space */
     const char *const *concept; /* Korean terms, English terms */
 } rag_lexicon_entry;
 
@@ -39,6 +40,7 @@ void rag_lexicon_close(rag_lexicon *l); /* NULL: nothing */
 typedef struct rag_lexicon_key {
     char text[RAG_LEXICON_KEY_MAX];
     size_t len;
+    unsigned position; /* of the last word of the term */
     bool too_long;
 } rag_lexicon_key;
 
@@ -75,9 +77,10 @@ int rag_lexicon_widen(const rag_lexicon *l, const char *s, size_t n,
 
 /*
  * The idf of widened terms, once frequencies (df, of `chunks`) are filled in:
- * all alternatives of what was named count as one word, as frequent as they are
- * together (Pirkola's synonym operator), so that a rare alternative does not
- * outweigh a common one.
+ * all alternatives of what was named have that of one word, as frequent as they
+ * are together (as under Pirkola's synonym operator), so that a rare
+ * alternative does not outweigh a common one. Their occurrences are counted
+ * each for itself.
  */
 void rag_lexicon_weigh(rag_query_term *terms, size_t n, double chunks);
 

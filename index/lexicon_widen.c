@@ -26,7 +26,8 @@
 typedef struct word {
     char text[RAG_TERM_MAX]; /* Hangul: the whole eojeol; else the stem */
     size_t len, stem; /* stem: bytes of Hangul without particles */
-    bool hangul, stop;
+    bool hangul, content;
+    bool joined; /* only white space between it and the word before */
     unsigned position;
 } word;
 
@@ -36,23 +37,38 @@ typedef struct widening {
     rag_lexicon_use use;
     rag_query_term *terms;
     size_t *count;
+    const char *s; /* the question */
     word words[WORDS_MAX];
-    size_t n;
-    /* of what is being added */
-    double weight;
+    size_t n, end; /* end: byte behind the last of them */
+    /* of the term that is being added */
     unsigned concept;
     uint16_t alternative;
-    double share; /* of the weight, a token */
+    double weight; /* a token */
+    bool content[WORDS_MAX]; /* its words that are no function words */
+    unsigned stemmed; /* 1 + the word whose stem was added */
     rag_error *err;
 } widening;
+
+static bool is_syllable(const char *s, size_t n) {
+    uint32_t cp;
+
+    return rag_utf8_next(s, n, &cp) == SYL && cp >= 0xAC00 && cp <= 0xD7A3;
+}
+
+static bool is_gap(const char *s, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (s[i] != ' ' && s[i] != '\t' && s[i] != '\n' && s[i] != '\r')
+            return false;
+    return true;
+}
 
 static int take_word(void *user, const rag_term *t) {
     widening *w = user;
     word *last = w->n > 0 ? &w->words[w->n - 1] : NULL;
-    bool hangul = t->kind == RAG_TERM_STEM || t->kind == RAG_TERM_BIGRAM ||
-                  t->kind == RAG_TERM_UNIGRAM;
+    bool hangul = is_syllable(t->text, t->len);
 
-    if (t->kind == RAG_TERM_PART)
+    if (t->kind == RAG_TERM_PART || (!hangul && (t->kind == RAG_TERM_BIGRAM ||
+                                                 t->kind == RAG_TERM_UNIGRAM)))
         return 0;
     if (last == NULL || last->position != t->position ||
         last->hangul != hangul) {
@@ -62,9 +78,11 @@ static int take_word(void *user, const rag_term *t) {
         memset(last, 0, sizeof(*last));
         last->position = t->position;
         last->hangul = hangul;
-        for (size_t i = 0; i < *w->count && !last->stop; i++)
-            last->stop = w->terms[i].word == t->position && w->terms[i].stop;
+        last->joined = w->n > 1 && t->start >= w->end &&
+                       is_gap(w->s + w->end, t->start - w->end);
     }
+    if (t->end > w->end)
+        w->end = t->end;
     if (t->kind == RAG_TERM_STEM) {
         if (last->stem == 0)
             last->stem = t->len;
@@ -84,26 +102,40 @@ static int take_word(void *user, const rag_term *t) {
     return 0;
 }
 
-/* ---- adding ------------------------------------------------------------------------- */
+static int take_content(void *user, const rag_term *t) {
+    widening *w = user;
 
-static int count_tokens(void *user, const rag_term *t) {
-    size_t *n = user;
-
-    *n += t->kind == RAG_TERM_WORD || t->kind == RAG_TERM_STEM;
+    for (size_t i = 0; i < w->n; i++)
+        w->words[i].content |= w->words[i].position == t->position;
     return 0;
 }
 
+/* ---- adding ------------------------------------------------------------------------- */
+
+static int mark_content(void *user, const rag_term *t) {
+    widening *w = user;
+
+    if (t->position < WORDS_MAX)
+        w->content[t->position] = true;
+    return 0;
+}
+
+/* As query.c weighs a question's own; function words are left out. */
 static int add_token(void *user, const rag_term *t) {
     widening *w = user;
+    bool stem = t->kind == RAG_TERM_STEM || t->kind == RAG_TERM_UNIGRAM;
     rag_query_term *q;
     char token[RAG_TOKEN_MAX];
     size_t len = rag_fts_token(t->kind, t->text, t->len, token);
-    double weight = t->kind == RAG_TERM_STEM || t->kind == RAG_TERM_UNIGRAM
-                        ? w->t->w_stem
-                        : 1;
 
-    if (t->kind == RAG_TERM_PART || *w->count == RAG_QUERY_TERMS_MAX)
+    if (t->kind == RAG_TERM_PART || *w->count == RAG_QUERY_TERMS_MAX ||
+        t->position >= WORDS_MAX || !w->content[t->position])
         return 0;
+    if (t->kind == RAG_TERM_STEM) {
+        if (w->stemmed == t->position + 1)
+            return 0; /* a second reading */
+        w->stemmed = t->position + 1;
+    }
     for (size_t i = 0; i < *w->count; i++)
         if (w->terms[i].len == len &&
             memcmp(w->terms[i].token, token, len) == 0)
@@ -114,54 +146,76 @@ static int add_token(void *user, const rag_term *t) {
     q->len = len;
     q->kind = t->kind;
     q->word = w->concept;
-    q->weight = weight * w->weight * w->share;
+    q->weight = w->weight * (stem ? w->t->w_stem : 1);
     q->widened = true;
     q->alternative = w->alternative;
     return 0;
 }
 
-static int add_side(widening *w, const char *side, double weight,
+static int add_side(widening *w, const char *side, bool korean, double weight,
                     const rag_lexicon_entry *than) {
     const char *term;
     size_t n;
     int rc = 0;
 
-    for (int k = 0; k < RAG_LEXICON_TERMS_MAX && rc == 0 &&
-                    (term = rag_lexicon_next(&side, &n)) != NULL;
-         k++) {
-        size_t tokens = 0;
+    while (rc == 0 && (term = rag_lexicon_next(&side, &n)) != NULL) {
+        size_t words = 0;
         rag_lexicon_key own;
 
-        n -= n > 1 && term[n - 1] == '~';
-        rc = rag_lexicon_key_of(term, n, (unsigned char)*term >= 0x80, &own,
-                                w->err);
+        n -= korean && n > 1 && term[n - 1] == '~';
+        rc = rag_lexicon_key_of(term, n, korean, &own, w->err);
         if (rc != 0 || (than && own.len == than->len &&
                         memcmp(own.text, than->key, own.len) == 0))
             continue;
-        rc = rag_terms_each(term, n, count_tokens, &tokens, w->err);
-        w->weight = weight;
-        w->share = tokens > 1 ? 1 / sqrt((double)tokens) : 1;
+        memset(w->content, 0, sizeof(w->content));
+        rc = rag_terms_content(term, n, mark_content, w, w->err);
+        for (size_t i = 0; i < WORDS_MAX; i++)
+            words += w->content[i];
+        w->weight = words > 1 ? weight / sqrt((double)words) : weight;
         w->alternative++;
+        w->stemmed = 0;
         if (rc == 0)
             rc = rag_terms_each(term, n, add_token, w, w->err);
     }
     return rc;
 }
 
-static int add_concepts(widening *w, const rag_lexicon_entry *e, size_t n,
-                        size_t at) {
+/* What was found at a word. */
+typedef struct match {
+    const rag_lexicon_entry *e; /* n of one key, of which some may not fit */
+    size_t n;
+    bool noun, beginning; /* what fits: a whole term, the beginning of a verb */
+    size_t end; /* byte of the first word behind it */
+    size_t words;
+} match;
+
+static bool fits(const rag_lexicon_entry *e, const match *m) {
+    return e->prefix ? m->beginning && (!e->spaced || m->words > 1) : m->noun;
+}
+
+static bool any_fits(const match *m) {
+    for (size_t i = 0; i < m->n; i++)
+        if (fits(&m->e[i], m))
+            return true;
+    return false;
+}
+
+static int add_concepts(widening *w, const match *m, bool korean) {
+    size_t added = 0;
     int rc = 0;
 
     w->concept++;
-    for (size_t i = 0; i < n && i < SAME_MAX && rc == 0; i++) {
-        const char *const *side = e[i].concept;
-        int own = w->words[at].hangul ? 0 : 1;
-        double translation = own ? w->use.korean : w->use.english;
+    for (size_t i = 0; i < m->n && added < SAME_MAX && rc == 0; i++) {
+        const rag_lexicon_entry *e = &m->e[i];
+        double translation = korean ? w->use.english : w->use.korean;
 
+        if (!fits(e, m))
+            continue;
+        added++;
         if (translation > 0)
-            rc = add_side(w, side[!own], translation, NULL);
+            rc = add_side(w, e->concept[korean], !korean, translation, NULL);
         if (rc == 0 && w->use.synonym > 0)
-            rc = add_side(w, side[own], w->use.synonym, &e[i]);
+            rc = add_side(w, e->concept[!korean], korean, w->use.synonym, e);
     }
     return rc;
 }
@@ -169,96 +223,90 @@ static int add_concepts(widening *w, const rag_lexicon_entry *e, size_t n,
 /* ---- finding ------------------------------------------------------------------------ */
 
 /*
- * The longest term that begins with byte `from` of word i. *end is the byte
- * of that word behind it (its length where the term goes on into the next),
- * *words how many words it takes.
+ * The longest term that begins with byte `from` of word i. A noun ends with its
+ * word's stem or inside the first word, where another noun may follow.
  */
-static const rag_lexicon_entry *longest_hangul(const widening *w, size_t i,
-                                               size_t from, size_t *count,
-                                               size_t *end, size_t *words) {
-    const rag_lexicon_entry *best = NULL;
+static bool longest_hangul(const widening *w, size_t i, size_t from,
+                           match *best) {
     rag_lexicon_key k = {.len = 0};
+    bool found = false;
 
     for (size_t j = i; j < w->n && j < i + SPAN_MAX; j++) {
         const word *x = &w->words[j];
-        size_t first = j == i ? from : 0;
 
-        if (!x->hangul || (j > i && first != 0))
+        if (!x->hangul || (j > i && !x->joined))
             break;
-        for (size_t at = first + SYL; at <= x->len; at += SYL) {
-            size_t n;
-            const rag_lexicon_entry *e;
+        for (size_t at = j == i ? from + SYL : SYL; at <= x->len; at += SYL) {
+            match m = {.beginning = from == 0, .words = j - i + 1};
 
             rag_lexicon_append(&k, x->text + at - SYL, SYL);
             if (k.too_long)
-                return best;
-            if (k.len < 2 * SYL ||
-                (e = rag_lexicon_find(w->lexicon, k.text, k.len, &n)) == NULL)
+                return found;
+            if (k.len < 2 * SYL)
                 continue;
-            /* A noun ends with its word's stem, or inside the first word,
-             * where what follows may be another noun. */
-            if (!e->prefix && j > i && at != x->stem && at != x->len)
+            m.noun = j == i || at == x->stem || at == x->len;
+            m.e = rag_lexicon_find(w->lexicon, k.text, k.len, &m.n);
+            if (m.e == NULL || !any_fits(&m))
                 continue;
-            if (e->prefix && from > 0)
-                continue;
-            best = e;
-            *count = n;
-            *end = j > i || e->prefix ? w->words[i].len : at;
-            *words = j - i + 1;
+            m.end = j > i ? w->words[i].len : at;
+            *best = m;
+            found = true;
         }
     }
-    return best;
+    return found;
 }
 
 static int hangul_word(widening *w, size_t i, size_t *words) {
     const word *x = &w->words[i];
     size_t from = 0, stem = x->stem ? x->stem : x->len;
+    match m;
     int rc = 0;
 
-    while (from + 2 * SYL <= stem && rc == 0) {
-        size_t count, end, many;
-        const rag_lexicon_entry *e =
-            longest_hangul(w, i, from, &count, &end, &many);
-
-        if (e) {
-            rc = add_concepts(w, e, count, i);
-            *words = many;
-            from = end;
+    while (rc == 0 && (from == 0 || from + 2 * SYL <= stem)) {
+        if (longest_hangul(w, i, from, &m)) {
+            if (!x->content && m.words == 1)
+                return 0;
+            rc = add_concepts(w, &m, true);
+            *words = m.words;
+            from = m.end;
             continue;
         }
         /* Nothing begins here: what the word ends in. */
         for (from += SYL; from + 2 * SYL <= stem; from += SYL) {
-            e = rag_lexicon_find(w->lexicon, x->text + from, stem - from,
-                                 &count);
-            if (e && !e->prefix)
-                return add_concepts(w, e, count, i);
+            m = (match){.noun = true, .words = 1};
+            m.e =
+                rag_lexicon_find(w->lexicon, x->text + from, stem - from, &m.n);
+            if (m.e && x->content && any_fits(&m))
+                return add_concepts(w, &m, true);
         }
     }
     return rc;
 }
 
 static int latin_word(widening *w, size_t i, size_t *words) {
-    const rag_lexicon_entry *best = NULL;
-    size_t count = 0;
+    match best = {.n = 0};
     rag_lexicon_key k = {.len = 0};
 
-    for (size_t j = i; j < w->n && j < i + SPAN_MAX && !w->words[j].hangul;
-         j++) {
-        const rag_lexicon_entry *e;
-        size_t n;
+    for (size_t j = i; j < w->n && j < i + SPAN_MAX; j++) {
+        const word *x = &w->words[j];
+        match m = {.noun = true, .words = j - i + 1};
 
+        if (x->hangul || (j > i && !x->joined))
+            break;
         if (j > i)
             rag_lexicon_append(&k, " ", 1);
-        rag_lexicon_append(&k, w->words[j].text, w->words[j].len);
+        rag_lexicon_append(&k, x->text, x->len);
         if (k.too_long)
             break;
-        if ((e = rag_lexicon_find(w->lexicon, k.text, k.len, &n)) != NULL) {
-            best = e;
-            count = n;
-            *words = j - i + 1;
-        }
+        m.e = rag_lexicon_find(w->lexicon, k.text, k.len, &m.n);
+        if (m.e)
+            best = m;
     }
-    return best ? add_concepts(w, best, count, i) : 0;
+    /* A function word means something only with others. */
+    if (best.n == 0 || (best.words == 1 && !w->words[i].content))
+        return 0;
+    *words = best.words;
+    return add_concepts(w, &best, false);
 }
 
 int rag_lexicon_widen(const rag_lexicon *l, const char *s, size_t n,
@@ -274,15 +322,17 @@ int rag_lexicon_widen(const rag_lexicon *l, const char *s, size_t n,
     w->use = use;
     w->terms = terms;
     w->count = count;
+    w->s = s;
     w->err = err;
     if (n > RAG_QUERY_BYTES_MAX)
         n = rag_utf8_floor(s, n, RAG_QUERY_BYTES_MAX);
     rc = rag_terms_each(s, n, take_word, w, err);
+    if (rc == 0)
+        rc = rag_terms_content(s, n, take_content, w, err);
     for (size_t i = 0, words; i < w->n && rc == 0; i += words) {
         words = 1;
-        if (!w->words[i].stop)
-            rc = w->words[i].hangul ? hangul_word(w, i, &words)
-                                    : latin_word(w, i, &words);
+        rc = w->words[i].hangul ? hangul_word(w, i, &words)
+                                : latin_word(w, i, &words);
     }
     free(w);
     return rc;

@@ -175,7 +175,7 @@ static int add_term(void *user, const rag_term *t) {
                 b->terms[i].weight = weight;
             return 0;
         }
-    if (b->n == RAG_QUERY_TERMS_MAX)
+    if (b->n == RAG_QUERY_OWN_MAX)
         return 0;
     q = &b->terms[b->n++];
     memset(q, 0, sizeof(*q));

@@ -248,7 +248,8 @@ static int frequencies(rag_search *s, rag_error *err) {
         if ((double)t->df > n)
             t->df = s->g->live_chunks;
         t->idf = log(1 + (n - (double)t->df + 0.5) / ((double)t->df + 0.5));
-        if (t->df > 0 && (double)t->df <= s->tuning->ubiquitous * n)
+        if (!t->widened && t->df > 0 &&
+            (double)t->df <= s->tuning->ubiquitous * n)
             kept++;
     }
     drop = kept > 0 && n >= DROP_FROM && !s->postings;
@@ -264,13 +265,16 @@ static int frequencies(rag_search *s, rag_error *err) {
 static int by_frequency(const void *x, const void *y) {
     const rag_query_term *const *a = x, *const *b = y;
 
+    if ((*a)->widened != (*b)->widened)
+        return (*a)->widened - (*b)->widened;
     return (*a)->df < (*b)->df ? -1 : (*a)->df > (*b)->df;
 }
 
 /*
  * Rows that will be read grow with the frequencies of the terms, and the most
  * frequent tell the least: from the rarest on, terms are kept while their
- * rows fit into the budget or too little of the question's weight is kept.
+ * rows fit into the budget or too little of the question's weight is kept;
+ * then the terms that it was widened by.
  */
 static void fit_budget(rag_search *s) {
     rag_query_term *order[RAG_QUERY_TERMS_MAX];
@@ -280,7 +284,8 @@ static void fit_budget(rag_search *s) {
     for (size_t i = 0; i < s->nterms; i++)
         if (s->terms[i].weight > 0) {
             order[n++] = &s->terms[i];
-            all += s->terms[i].weight * s->terms[i].idf;
+            if (!s->terms[i].widened)
+                all += s->terms[i].weight * s->terms[i].idf;
         }
     qsort(order, n, sizeof(order[0]), by_frequency);
     for (size_t i = 0; i < n; i++) {
@@ -474,27 +479,32 @@ static int match_all(rag_search *s, rag_error *err) {
     return rc == 0 ? match_postings(s, err) : rc;
 }
 
-/* What the question's words are called in other words and, where there are
- * documents in it, in the other language. */
+/* What the question's words are called in other words and, where the store has
+ * had documents in it and they are not filtered out, in the other language. */
 static int widen(rag_search *s, rag_error *err) {
     const rag_tuning *t = s->tuning;
+    const rag_index_query *q = s->query;
     rag_interned *known = rag_index_strings(s->ix);
-    bool alone = s->query->vector == NULL || s->query->vector_weight == 0;
+    bool alone =
+        q->vector == NULL || s->g->meta.dim == 0 || q->vector_weight == 0;
     double share = alone ? t->alone : 1;
     rag_lexicon_use use = {.synonym = t->synonym};
     size_t before = s->nterms;
     uint32_t lang;
     int rc;
 
-    if (rag_interned_find(known, "ko", &lang))
+    if (rag_interned_find(known, "ko", &lang) &&
+        (q->lang == NULL || strcmp(q->lang, "ko") == 0))
         use.korean = share * t->to_korean;
-    if (rag_interned_find(known, "en", &lang))
+    if (rag_interned_find(known, "en", &lang) &&
+        (q->lang == NULL || strcmp(q->lang, "en") == 0))
         use.english = share * t->to_english;
-    rc = rag_lexicon_widen(rag_index_lexicon(s->ix), s->query->text,
-                           s->query->len, t, use, s->terms, &s->nterms, err);
+    rc = rag_lexicon_widen(rag_index_lexicon(s->ix), q->text, q->len, t, use,
+                           s->terms, &s->nterms, err);
     if (rc == 0 && s->nterms > before)
         rc = frequencies(s, err);
-    rag_lexicon_weigh(s->terms, s->nterms, (double)s->g->live_chunks);
+    if (rc == 0)
+        rag_lexicon_weigh(s->terms, s->nterms, (double)s->g->live_chunks);
     return rc;
 }
 

@@ -1,8 +1,8 @@
 /*
  * Promises: a question finds what is written in the other language or in other
  * words; whatever the spaces, the particles and the endings; a word's
- * alternatives together count as one word; nothing is added for a language
- * that the store does not have; the lexicon itself is well-formed.
+ * alternatives together count as one word; nothing is added that was not asked
+ * for; a company adds its own; the lexicon itself is well-formed.
  */
 #include "test_index_support.h"
 
@@ -114,8 +114,16 @@ static void only_what_was_asked_for_is_added(void **state) {
     assert_false(has(t, n, "salari"));
     assert_true(widened("Salaries?", korean, t, &n) > 0);
     assert_true(has(t, n, "=급여"));
-    /* Function words mean nothing of their own. */
-    assert_int_equal(widened("is it for the", korean, t, &n), 0);
+    /* Function words mean nothing of their own, and are not looked for. */
+    assert_int_equal(widened("is it for the the", korean, t, &n), 0);
+    assert_true(widened("이름변경 신청", english, t, &n) > 0);
+    assert_false(has(t, n, "of"));
+    /* Words with a hyphen are found, and words across a full stop are not. */
+    assert_true(widened("write-off", korean, t, &n) > 0);
+    assert_true(widened("foreign currency", korean, t, &n) > 0);
+    assert_true(has(t, n, "=외화"));
+    widened("foreign. currency", korean, t, &n);
+    assert_false(has(t, n, "=외화"));
     assert_int_equal(widened("", korean, t, &n), 0);
     free(t);
 }
@@ -169,7 +177,7 @@ static void a_company_adds_words(void **state) {
     static const char text[] =
         "\xEF\xBB\xBF# ours\n\n"
         "  구매요청서 ,구매품의,PPR, Purchase Request\r\n"
-        "월급\n"
+        "월급\n안 내~, unpaid\n안내, guidance\n"
         "\xE1\x84\x83\xE1\x85\xA2\xE1\x84\x8E\xE1\x85\xAE\xE1\x86\xAF, "
         "빌리~, zeta";
     const rag_lexicon_use all = {1, 1, 1};
@@ -187,6 +195,13 @@ static void a_company_adds_words(void **state) {
     assert_true(widened_by(l, "빌리려면", all, t, &n) > 0);
     assert_true(has(t, n, "=대출"));
     assert_true(has(t, n, "zeta"));
+    /* A noun is not the beginning of a phrase that reads the same. */
+    assert_true(widened_by(l, "안내를", all, t, &n) > 0);
+    assert_true(has(t, n, "guidanc"));
+    assert_false(has(t, n, "unpaid"));
+    widened_by(l, "안 내고", all, t, &n);
+    assert_true(has(t, n, "unpaid"));
+    assert_false(has(t, n, "guidanc"));
     /* Said instead of what is built in, which still has the rest. */
     assert_int_equal(widened_by(l, "월급은", all, t, &n), 0);
     assert_true(widened_by(l, "급여는", all, t, &n) > 0);
@@ -198,14 +213,16 @@ static void a_bad_line_is_named(void **state) {
     static const struct {
         const char *text, *says;
     } bad[] = {
-        {"체카, 체크카드\n\nA/S센터, service", "own:3: a term is written"},
+        {"체카, 체크카드\n\nA/S센터, service",
+         "own:3: a Korean term is written"},
         {"하나,, 둘", "own:1: a term without a letter"},
         {"체카,", "own:1: a term without a letter"},
         {"돈, money", "own:1: a Korean term has two"},
         {"a, b, c, d, e, f, g", "own:1: more than six"},
         {"# \n가나다라마바사아자차카타파하가나다라마바사아자차카타파하",
          "own:2: a term is too long"},
-        {"\xFF", "own: not UTF-8"},
+        {"\xFF", "own: not UTF-8 at byte 0"},
+        {"4대보험, insurance", "own:1: a Korean term is written"},
     };
     rag_error err;
     rag_lexicon *l;
@@ -219,6 +236,7 @@ static void a_bad_line_is_named(void **state) {
         if (strncmp(err.message, bad[i].says, strlen(bad[i].says)) != 0)
             fail_msg("\"%s\" says: %s", bad[i].text, err.message);
     }
+    assert_int_equal(rag_lexicon_parse("own", "a\0b", 3, &l, &err), RAG_E_DATA);
     assert_int_equal(rag_lexicon_open("/nowhere/words", &l, &err),
                      RAG_E_NOINPUT);
     assert_non_null(strstr(err.message, "/nowhere/words"));
