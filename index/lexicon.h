@@ -60,6 +60,8 @@ typedef struct rag_lexicon_use {
     double korean, english; /* weight of a term of that language for a word of
                              * the other; 0: none */
     double synonym; /* weight of another term of the same language; 0: none */
+    size_t alternatives; /* of a concept in a language, the usual ones first; 0:
+                          * all */
 } rag_lexicon_use;
 
 /*

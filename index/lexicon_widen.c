@@ -154,11 +154,13 @@ static int add_token(void *user, const rag_term *t) {
 
 static int add_side(widening *w, const char *side, bool korean, double weight,
                     const rag_lexicon_entry *than) {
+    size_t most = w->use.alternatives ? w->use.alternatives : SIZE_MAX, n;
     const char *term;
-    size_t n;
     int rc = 0;
 
-    while (rc == 0 && (term = rag_lexicon_next(&side, &n)) != NULL) {
+    for (size_t k = 0;
+         k < most && rc == 0 && (term = rag_lexicon_next(&side, &n)) != NULL;
+         k++) {
         size_t words = 0;
         rag_lexicon_key own;
 

@@ -28,6 +28,8 @@
 #define FEW 8 /* a filter that keeps less than one of so many rows */
 #define KEEP_SHARE 0.6 /* of the question's weight, whatever it costs */
 #define DROP_FROM 1000 /* chunks from which common terms are dropped */
+#define WIDE_MAX 200000 /* chunks; in more, fewer other words are looked for */
+#define WIDE_FEW 2 /* of a concept, and none of the question's language */
 
 static int no_memory(rag_error *err) {
     return rag_error_set(err, RAG_E_NOMEM, "out of memory");
@@ -499,6 +501,10 @@ static int widen(rag_search *s, rag_error *err) {
     if (rag_interned_find(known, "en", &lang) &&
         (q->lang == NULL || strcmp(q->lang, "en") == 0))
         use.english = share * t->to_english;
+    if (s->g->live_chunks > WIDE_MAX) {
+        use.synonym = 0;
+        use.alternatives = WIDE_FEW;
+    }
     rc = rag_lexicon_widen(rag_index_lexicon(s->ix), q->text, q->len, t, use,
                            s->terms, &s->nterms, err);
     if (rc == 0 && s->nterms > before)

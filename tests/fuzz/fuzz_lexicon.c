@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static rag_query_term terms[RAG_QUERY_TERMS_MAX];
     static rag_lexicon *built_in;
-    const rag_lexicon_use use = {1, 1, 1};
+    const rag_lexicon_use use = {.korean = 1, .english = 1, .synonym = 1};
     const char *s = (const char *)data;
     rag_lexicon *l = NULL;
     rag_error err;

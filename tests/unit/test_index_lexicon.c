@@ -112,6 +112,12 @@ static void only_what_was_asked_for_is_added(void **state) {
     assert_true(has(t, n, "=급여"));
     assert_false(has(t, n, "=월급"));
     assert_false(has(t, n, "salari"));
+    /* Of large stores only the usual ones. */
+    assert_true(widened("월급은", english, t, &n) > 1);
+    assert_int_equal(widened("월급은",
+                             (rag_lexicon_use){.english = 1, .alternatives = 1},
+                             t, &n),
+                     1);
     assert_true(widened("Salaries?", korean, t, &n) > 0);
     assert_true(has(t, n, "=급여"));
     /* Function words mean nothing of their own, and are not looked for. */
@@ -130,7 +136,7 @@ static void only_what_was_asked_for_is_added(void **state) {
 
 static void long_questions_fit(void **state) {
     rag_query_term *t = calloc(RAG_QUERY_TERMS_MAX, sizeof(*t));
-    const rag_lexicon_use all = {1, 1, 1};
+    const rag_lexicon_use all = {.korean = 1, .english = 1, .synonym = 1};
     char *s = malloc(RAG_QUERY_BYTES_MAX + 400);
     size_t used = 0, n, k = 0;
 
@@ -180,7 +186,7 @@ static void a_company_adds_words(void **state) {
         "월급\n안 내~, unpaid\n안내, guidance\n"
         "\xE1\x84\x83\xE1\x85\xA2\xE1\x84\x8E\xE1\x85\xAE\xE1\x86\xAF, "
         "빌리~, zeta";
-    const rag_lexicon_use all = {1, 1, 1};
+    const rag_lexicon_use all = {.korean = 1, .english = 1, .synonym = 1};
     rag_query_term *t = calloc(RAG_QUERY_TERMS_MAX, sizeof(*t));
     rag_lexicon *l;
     rag_error err;
