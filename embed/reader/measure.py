@@ -9,7 +9,7 @@ and the part of the traps that pass where one answer in ten is refused. Of
 sections of documents each question is read beside those that a search found
 ("beside"): how often the one that answers is the likeliest, and AUROC and
 traps of the likeliest. Of FAQ entries a wording is read with its own and with
-a neighbour. In bfloat16 as it is trained, not the daemon's int8.
+a neighbour, and what an entry seems to answer ("not") with that entry. In bfloat16 as it is trained, not the daemon's int8.
 """
 import os
 import re
@@ -121,19 +121,22 @@ def sections(reading, lines):
 
 
 def entries(reading, lines):
-    groups = {}
+    groups, traps = {}, []
     for d in lines:
         if train.held_out(d["group"], train.GROUPS_HELD_OUT_OF):
             p = train.Passage(reading.tokenizer,
                               {"id": d["id"], "title": d["q"], "text": d["a"]})
             groups.setdefault(d["group"], []).append((p, d["alt"]))
+            traps += [(q, p) for q in d.get("not", ())]
     pairs = [(q, p, group[(i + 1 + k) % len(group)][0])
              for group in groups.values() if len(group) > 1
              for i, (p, alt) in enumerate(group)
              for k, q in enumerate(alt[:len(group) - 1])]
     own = [a for a, _ in reading.read([(q, p) for q, p, _ in pairs])]
     other = [a for a, _ in reading.read([(q, p) for q, _, p in pairs])]
-    return "%4d / %3d  %s" % (len(own), len(other), scores(own, other))
+    seems = [a for a, _ in reading.read(traps)]
+    return "%4d / %3d  %s; of %d traps %s" % (
+        len(own), len(other), scores(own, other), len(seems), scores(own, seems))
 
 
 def main():

@@ -12,7 +12,7 @@ of an earlier line or file. A section of a long document is a passage that
 names it ("of"), and its questions name sections that a search found as well
 and that do not answer ("beside"). A line {"id", "group", "q", "a", "alt": [..]} is an
 FAQ entry with customers' wordings of its question, which its neighbours in the
-group do not answer.
+group do not answer, and questions that it seems to answer and does not ("not").
 
 The encoder's weights stay as they are; a LoRA adapter (Hu et al. 2021) on
 every matrix of the upper layers and two heads are learned: start and end of
@@ -247,10 +247,11 @@ def load_examples(tokenizer, paths):
 
 
 class Wording:
-    """What a customer says, the entry that answers, those that nearly do."""
+    """What a customer says, the entry that answers or seems to, its neighbours."""
 
-    def __init__(self, question, entry, neighbours):
+    def __init__(self, question, entry, neighbours, answered=True):
         self.question, self.entry, self.neighbours = question, entry, neighbours
+        self.answered = answered
 
 
 def load_wordings(tokenizer, paths):
@@ -264,9 +265,10 @@ def load_wordings(tokenizer, paths):
             p.sentences = [s for x in re.split(r"(?<=[.?!])\s+", d["a"])
                            for s in list(p.spans(x))[:1]]
             p.terms = terms(d["q"] + " " + d["a"])
-            groups.setdefault((path, d["group"]), []).append((p, d["alt"]))
-    out = [Wording(q, p, [o for o, _ in group if o is not p])
-           for group in groups.values() for p, alt in group for q in alt]
+            groups.setdefault((path, d["group"]), []).append((p, d))
+    out = [Wording(q, p, [o for o, _ in group if o is not p], key == "alt")
+           for group in groups.values() for p, d in group
+           for key in ("alt", "not") for q in d.get(key, ())]
     return out, [p for group in groups.values() for p, _ in group]
 
 
@@ -375,7 +377,7 @@ def readings_of_wording(tokenizer, w, entries, passages, rng):
     def read(p, spans=()):
         return sequence(tokenizer, w.question, p, spans, True, None, False)
 
-    out = [read(w.entry, w.entry.sentences)]
+    out = [read(w.entry, w.entry.sentences if w.answered else ())]
     u = rng.random()
     if u < NEIGHBOUR and w.neighbours:
         out.append(read(rng.choice(w.neighbours)))
@@ -437,10 +439,12 @@ def epoch(tokenizer, examples, wordings, rng, args):
               for _ in range(args.sections) for e in examples
               if e.beside and (not e.sure or rng.random() < SURE)]
     asked = [x for x in asked if x]
+    traps = [w for w in wordings if not w.answered]
+    wordings = [w for w in wordings if w.answered]
     if args.of_entries and len(wordings) > args.of_entries:
         wordings = rng.sample(wordings, args.of_entries)
     asked += [readings_of_wording(tokenizer, w, entries, passages, rng)
-              for w in wordings]
+              for w in wordings + traps]
     rng.shuffle(asked)
     longest = {id(x): max(len(it[0]) for it in x) for x in asked}
     batches = []
@@ -511,7 +515,7 @@ def loss_of(model, asked):
 
 def train(model, tokenizer, examples, wordings, args):
     import torch
-    rng = random.Random(1)
+    rng = random.Random(args.seed)
     params = [p for p in model.parameters() if p.requires_grad]
     heads = list(model.span.parameters()) + list(model.answer.parameters())
     ids = {id(p) for p in heads}
@@ -612,10 +616,11 @@ def main():
     ap.add_argument("--of-passages", type=int, metavar="N",
                     help="questions about passages an epoch")
     ap.add_argument("--of-entries", type=int, metavar="N",
-                    help="wordings of entries an epoch")
+                    help="answered wordings of entries an epoch")
     ap.add_argument("--sections", type=int, default=1, metavar="N",
                     help="how often an epoch has the questions about documents")
     ap.add_argument("--frozen", type=int, default=3, help="lowest layers left alone")
+    ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--name", default="e5-small-reader-ko-en")
     ap.add_argument("files", nargs="+")
     args = ap.parse_args()
@@ -624,7 +629,7 @@ def main():
     if len(args.files) < 3:
         ap.error("ENCODER.gguf OUT.gguf PASSAGES.jsonl...")
     import torch
-    torch.manual_seed(1)
+    torch.manual_seed(args.seed)
     encoder, out, *passages = args.files
     weights, tokenizer, heads = load_encoder(encoder)
     examples = load_examples(tokenizer, passages)
