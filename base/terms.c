@@ -64,7 +64,7 @@ static rag_char_class class_of(uint32_t cp) {
         return cp == ' ' || (cp >= 9 && cp <= 13) ? RAG_CHAR_SPACE
                                                   : RAG_CHAR_OTHER;
     }
-    if (cp >= 0xAC00 && cp <= 0xD7A3)
+    if (rag_unicode_syllable(cp))
         return RAG_CHAR_HANGUL;
     return rag_unicode_class(cp);
 }
@@ -134,8 +134,7 @@ static bool fill(reader *r) {
             continue;
         if (cp == RAG_CP_INVALID)
             push(r, 0xFFFD, start, r->pos);
-        else if ((cp >= 0xAC00 && cp <= 0xD7A3) ||
-                 (cp >= 0x1100 && cp <= 0x11FF) ||
+        else if (rag_unicode_syllable(cp) || (cp >= 0x1100 && cp <= 0x11FF) ||
                  (cp >= 0x3131 && cp <= 0x318E) ||
                  (cp >= 0x4E00 && cp <= 0x9FFF))
             push(r, cp, start, r->pos);
@@ -173,9 +172,8 @@ static bool next(reader *r, chr *out) {
         out->end = c.end;
         take(r);
     }
-    if (out->cp >= 0xAC00 && out->cp <= 0xD7A3 &&
-        (out->cp - 0xAC00) % 28 == 0 && peek(r, &c) && c.cp >= 0x11A8 &&
-        c.cp <= 0x11C2) {
+    if (rag_unicode_syllable(out->cp) && (out->cp - 0xAC00) % 28 == 0 &&
+        peek(r, &c) && c.cp >= 0x11A8 && c.cp <= 0x11C2) {
         out->cp += c.cp - 0x11A7;
         out->end = c.end;
         take(r);
@@ -254,7 +252,7 @@ static int emit_cjk(analyser *a, size_t from, size_t to) {
 
 static bool all_syllables(const analyser *a, size_t from, size_t to) {
     for (size_t i = from; i < to; i++)
-        if (a->run[i].cp < 0xAC00 || a->run[i].cp > 0xD7A3)
+        if (!rag_unicode_syllable(a->run[i].cp))
             return false;
     return true;
 }
@@ -626,7 +624,7 @@ size_t rag_terms_strip_particle(const char *w, size_t n) {
     while (i >= 3) {
         uint32_t cp;
 
-        if (rag_utf8_next(w + i - 3, 3, &cp) != 3 || cp < 0xAC00 || cp > 0xD7A3)
+        if (rag_utf8_next(w + i - 3, 3, &cp) != 3 || !rag_unicode_syllable(cp))
             break;
         i -= 3;
     }

@@ -8,12 +8,22 @@
  * no state.
  */
 #include "base/terms_int.h"
+#include "base/unicode.h"
 
 #include <stdint.h>
 #include <string.h>
 
 #define SYL 3 /* bytes of a Hangul syllable in UTF-8 */
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Bytes of a word: all comparing is done at its end, a few hundred times. */
+typedef struct affix {
+    const char *s;
+    size_t n;
+} affix;
+
+#define W(s)                                                                   \
+    { s, sizeof(s) - 1 }
 
 typedef enum before { /* what must stand before a particle */
                       ANY,
@@ -29,121 +39,131 @@ typedef enum place { /* in a cluster of particles */
 } place;
 
 typedef struct particle {
-    const char *s;
+    affix text;
     before needs;
     unsigned char keep; /* syllables that must remain */
     place place;
 } particle;
 
 static const particle particles[] = {
-    {"은", CLOSED, 1, LAST},      {"는", OPEN, 1, LAST},
-    {"이", CLOSED, 2, LAST},      {"가", OPEN, 2, LAST},
-    {"을", CLOSED, 1, LAST},      {"를", OPEN, 1, LAST},
-    {"의", ANY, 2, LAST},         {"에", ANY, 2, INNER},
-    {"와", OPEN, 2, INNER},       {"과", CLOSED, 2, INNER},
-    {"도", ANY, 2, LAST},         {"만", ANY, 2, INNER},
-    {"로", OPEN_RIEUL, 2, INNER}, {"으로", CLOSED, 1, INNER},
-    {"나", OPEN, 3, LAST},        {"이나", CLOSED, 1, LAST},
-    {"랑", OPEN, 2, INNER},       {"이랑", CLOSED, 1, INNER},
-    {"에서", ANY, 1, INNER},      {"에게", ANY, 1, INNER},
-    {"에게서", ANY, 1, INNER},    {"한테", ANY, 1, INNER},
-    {"한테서", ANY, 1, INNER},    {"께", ANY, 2, INNER},
-    {"께서", ANY, 1, INNER},      {"로서", OPEN_RIEUL, 1, INNER},
-    {"으로서", CLOSED, 1, INNER}, {"로써", OPEN_RIEUL, 1, INNER},
-    {"으로써", CLOSED, 1, INNER}, {"까지", ANY, 1, INNER},
-    {"부터", ANY, 1, INNER},      {"마저", ANY, 1, INNER},
-    {"조차", ANY, 1, INNER},      {"밖에", ANY, 1, INNER},
-    {"처럼", ANY, 1, INNER},      {"보다", ANY, 2, INNER},
-    {"만큼", ANY, 1, INNER},      {"대로", ANY, 2, INNER},
-    {"마다", ANY, 1, INNER},      {"든지", OPEN, 1, LAST},
-    {"이든지", CLOSED, 1, LAST},  {"라도", OPEN, 1, LAST},
-    {"이라도", CLOSED, 1, LAST},  {"이란", CLOSED, 1, LAST},
-    {"란", OPEN, 2, LAST},        {"이라는", CLOSED, 1, LAST},
-    {"라는", OPEN, 1, LAST},      {"이라고", CLOSED, 1, INNER},
-    {"라고", OPEN, 1, INNER},     {"이며", CLOSED, 1, LAST},
-    {"이고", CLOSED, 1, LAST},    {"이나마", CLOSED, 1, LAST},
-    {"이야", CLOSED, 1, LAST},    {"에는", ANY, 1, LAST},
-    {"에도", ANY, 1, LAST},       {"에만", ANY, 1, LAST},
-    {"에의", ANY, 1, LAST},       {"하고", ANY, 2, INNER},
-    {"뿐", ANY, 2, INNER},        {"씩", ANY, 2, INNER},
-    {"요", OPEN, 3, LAST},        {"이요", CLOSED, 2, LAST},
-    {"이면", CLOSED, 1, LAST},    {"라면", OPEN, 2, LAST},
-    {"이라면", CLOSED, 1, LAST},  {"인가요", ANY, 1, LAST},
-    {"인가", ANY, 2, LAST},       {"인지", ANY, 1, LAST},
-    {"인데", ANY, 1, LAST},       {"입니까", ANY, 1, LAST},
-    {"입니다", ANY, 1, LAST},     {"이에요", CLOSED, 1, LAST},
-    {"예요", OPEN, 1, LAST},      {"이다", CLOSED, 2, LAST},
-    {"일까요", ANY, 1, LAST},     {"일까", ANY, 2, LAST},
-    {"이었다", CLOSED, 1, LAST},  {"였다", OPEN, 1, LAST},
-    {"이라", CLOSED, 2, LAST},    {"이므로", CLOSED, 1, LAST},
-    {"들", ANY, 2, SUFFIX},       {"님", ANY, 2, SUFFIX},
-    {"에서의", ANY, 1, LAST},     {"으로의", CLOSED, 1, LAST},
-    {"이신", CLOSED, 1, LAST},    {"이어야", CLOSED, 1, LAST},
-    {"여야", OPEN, 2, LAST},      {"는요", OPEN, 1, LAST},
-    {"은요", CLOSED, 1, LAST},    {"도요", ANY, 2, LAST},
-    {"밖에는", ANY, 1, LAST},
+    {W("은"), CLOSED, 1, LAST},      {W("는"), OPEN, 1, LAST},
+    {W("이"), CLOSED, 2, LAST},      {W("가"), OPEN, 2, LAST},
+    {W("을"), CLOSED, 1, LAST},      {W("를"), OPEN, 1, LAST},
+    {W("의"), ANY, 2, LAST},         {W("에"), ANY, 2, INNER},
+    {W("와"), OPEN, 2, INNER},       {W("과"), CLOSED, 2, INNER},
+    {W("도"), ANY, 2, LAST},         {W("만"), ANY, 2, INNER},
+    {W("로"), OPEN_RIEUL, 2, INNER}, {W("으로"), CLOSED, 1, INNER},
+    {W("나"), OPEN, 3, LAST},        {W("이나"), CLOSED, 1, LAST},
+    {W("랑"), OPEN, 2, INNER},       {W("이랑"), CLOSED, 1, INNER},
+    {W("에서"), ANY, 1, INNER},      {W("에게"), ANY, 1, INNER},
+    {W("에게서"), ANY, 1, INNER},    {W("한테"), ANY, 1, INNER},
+    {W("한테서"), ANY, 1, INNER},    {W("께"), ANY, 2, INNER},
+    {W("께서"), ANY, 1, INNER},      {W("로서"), OPEN_RIEUL, 1, INNER},
+    {W("으로서"), CLOSED, 1, INNER}, {W("로써"), OPEN_RIEUL, 1, INNER},
+    {W("으로써"), CLOSED, 1, INNER}, {W("까지"), ANY, 1, INNER},
+    {W("부터"), ANY, 1, INNER},      {W("마저"), ANY, 1, INNER},
+    {W("조차"), ANY, 1, INNER},      {W("밖에"), ANY, 1, INNER},
+    {W("처럼"), ANY, 1, INNER},      {W("보다"), ANY, 2, INNER},
+    {W("만큼"), ANY, 1, INNER},      {W("대로"), ANY, 2, INNER},
+    {W("마다"), ANY, 1, INNER},      {W("든지"), OPEN, 1, LAST},
+    {W("이든지"), CLOSED, 1, LAST},  {W("라도"), OPEN, 1, LAST},
+    {W("이라도"), CLOSED, 1, LAST},  {W("이란"), CLOSED, 1, LAST},
+    {W("란"), OPEN, 2, LAST},        {W("이라는"), CLOSED, 1, LAST},
+    {W("라는"), OPEN, 1, LAST},      {W("이라고"), CLOSED, 1, INNER},
+    {W("라고"), OPEN, 1, INNER},     {W("이며"), CLOSED, 1, LAST},
+    {W("이고"), CLOSED, 1, LAST},    {W("이나마"), CLOSED, 1, LAST},
+    {W("이야"), CLOSED, 1, LAST},    {W("에는"), ANY, 1, LAST},
+    {W("에도"), ANY, 1, LAST},       {W("에만"), ANY, 1, LAST},
+    {W("에의"), ANY, 1, LAST},       {W("하고"), ANY, 2, INNER},
+    {W("뿐"), ANY, 2, INNER},        {W("씩"), ANY, 2, INNER},
+    {W("요"), OPEN, 3, LAST},        {W("이요"), CLOSED, 2, LAST},
+    {W("이면"), CLOSED, 1, LAST},    {W("라면"), OPEN, 2, LAST},
+    {W("이라면"), CLOSED, 1, LAST},  {W("인가요"), ANY, 1, LAST},
+    {W("인가"), ANY, 2, LAST},       {W("인지"), ANY, 1, LAST},
+    {W("인데"), ANY, 1, LAST},       {W("입니까"), ANY, 1, LAST},
+    {W("입니다"), ANY, 1, LAST},     {W("이에요"), CLOSED, 1, LAST},
+    {W("예요"), OPEN, 1, LAST},      {W("이다"), CLOSED, 2, LAST},
+    {W("일까요"), ANY, 1, LAST},     {W("일까"), ANY, 2, LAST},
+    {W("이었다"), CLOSED, 1, LAST},  {W("였다"), OPEN, 1, LAST},
+    {W("이라"), CLOSED, 2, LAST},    {W("이므로"), CLOSED, 1, LAST},
+    {W("들"), ANY, 2, SUFFIX},       {W("님"), ANY, 2, SUFFIX},
+    {W("에서의"), ANY, 1, LAST},     {W("으로의"), CLOSED, 1, LAST},
+    {W("이신"), CLOSED, 1, LAST},    {W("이어야"), CLOSED, 1, LAST},
+    {W("여야"), OPEN, 2, LAST},      {W("는요"), OPEN, 1, LAST},
+    {W("은요"), CLOSED, 1, LAST},    {W("도요"), ANY, 2, LAST},
+    {W("밖에는"), ANY, 1, LAST},
 };
 
 /* Endings that say of themselves that a verb stands before them. */
-static const char *const endings[] = {
-    "려면",     "으려면",   "려고",   "으려고", "려는",   "습니다",
-    "습니까",   "니다",     "니까",   "나요",   "는데요", "는데",
-    "는지",     "는지요",   "을까요", "을까",   "까요",   "세요",
-    "으세요",   "셔요",     "시면",   "으시면", "시는",   "신가요",
-    "십시오",   "십니까",   "시오",   "어요",   "아요",   "여요",
-    "었다",     "았다",     "였다",   "었던",   "았던",   "었습니다",
-    "았습니다", "였습니다", "었어요", "았어요", "였어요", "었는데",
-    "았는데",   "었을",     "았을",   "었으면", "았으면", "겠습니다",
-    "겠어요",   "겠다",     "거나",   "면서",   "으면서", "도록",
-    "더라도",   "아서",     "어서",   "여서",   "아야",   "어야",
-    "여야",     "어도",     "아도",   "여도",   "으면",   "는다",
-    "는다면",   "지만",     "지요",   "지도",   "지는",   "네요",
-    "군요",     "던데",     "을지",   "은지",   "느냐",   "므로",
-    "으므로",   "으며",     "자마자", "는가",   "는가요", "은가요",
-    "은가",     "을게요",   "게요",   "고요",   "고는",   "고서",
-    "기만",     "기도",     "기는",   "기를",   "기에",   "었고",
-    "았고",     "였고",     "어진",   "아진",   "어지는", "어야만",
-    "라면",     "다면",     "다는",   "다고",   "던",     "해",
+static const affix endings[] = {
+    W("려면"),     W("으려면"),   W("려고"),     W("으려고"), W("려는"),
+    W("습니다"),   W("습니까"),   W("니다"),     W("니까"),   W("나요"),
+    W("는데요"),   W("는데"),     W("는지"),     W("는지요"), W("을까요"),
+    W("을까"),     W("까요"),     W("세요"),     W("으세요"), W("셔요"),
+    W("시면"),     W("으시면"),   W("시는"),     W("신가요"), W("십시오"),
+    W("십니까"),   W("시오"),     W("어요"),     W("아요"),   W("여요"),
+    W("었다"),     W("았다"),     W("였다"),     W("었던"),   W("았던"),
+    W("었습니다"), W("았습니다"), W("였습니다"), W("었어요"), W("았어요"),
+    W("였어요"),   W("었는데"),   W("았는데"),   W("었을"),   W("았을"),
+    W("었으면"),   W("았으면"),   W("겠습니다"), W("겠어요"), W("겠다"),
+    W("거나"),     W("면서"),     W("으면서"),   W("도록"),   W("더라도"),
+    W("아서"),     W("어서"),     W("여서"),     W("아야"),   W("어야"),
+    W("여야"),     W("어도"),     W("아도"),     W("여도"),   W("으면"),
+    W("는다"),     W("는다면"),   W("지만"),     W("지요"),   W("지도"),
+    W("지는"),     W("네요"),     W("군요"),     W("던데"),   W("을지"),
+    W("은지"),     W("느냐"),     W("므로"),     W("으므로"), W("으며"),
+    W("자마자"),   W("는가"),     W("는가요"),   W("은가요"), W("은가"),
+    W("을게요"),   W("게요"),     W("고요"),     W("고는"),   W("고서"),
+    W("기만"),     W("기도"),     W("기는"),     W("기를"),   W("기에"),
+    W("었고"),     W("았고"),     W("였고"),     W("어진"),   W("아진"),
+    W("어지는"),   W("어야만"),   W("라면"),     W("다면"),   W("다는"),
+    W("다고"),     W("던"),       W("해"),
 };
 
 /* Bare endings, taken off only behind a verb maker below. */
-static const char *const weak[] = {
-    "고",   "며",   "면",   "지",   "게", "서", "는",   "던",
-    "기",   "여",   "어",   "자",   "나", "니", "도",   "야",
-    "다",   "음",   "러",   "를",   "요", "죠", "다가", "어",
-    "기가", "기로", "어야", "여야", "였", "었", "여서", "도록",
+static const affix weak[] = {
+    W("고"), W("며"),   W("면"),   W("지"),   W("게"),   W("서"),   W("는"),
+    W("던"), W("기"),   W("여"),   W("어"),   W("자"),   W("나"),   W("니"),
+    W("도"), W("야"),   W("다"),   W("음"),   W("러"),   W("를"),   W("요"),
+    W("죠"), W("다가"), W("어"),   W("기가"), W("기로"), W("어야"), W("여야"),
+    W("였"), W("었"),   W("여서"), W("도록"),
 };
 
 /* What makes a verb of a noun, with what contracts onto it. */
-static const char *const makers[] = {
-    "하",   "해",   "했",   "되",   "돼",   "됐",   "한",   "할",
-    "함",   "합",   "된",   "될",   "됨",   "됩",   "하였", "되었",
-    "시키", "시켜", "시킨", "시킬", "당하", "당한", "받는", "받은",
-    "받을", "받고", "받",   "드리", "드립", "드릴", "하시", "되시",
-    "하셔", "하신", "하실", "하려", "되려",
+static const affix makers[] = {
+    W("하"),   W("해"),   W("했"),   W("되"),   W("돼"),   W("됐"),   W("한"),
+    W("할"),   W("함"),   W("합"),   W("된"),   W("될"),   W("됨"),   W("됩"),
+    W("하였"), W("되었"), W("시키"), W("시켜"), W("시킨"), W("시킬"), W("당하"),
+    W("당한"), W("받는"), W("받은"), W("받을"), W("받고"), W("받"),   W("드리"),
+    W("드립"), W("드릴"), W("하시"), W("되시"), W("하셔"), W("하신"), W("하실"),
+    W("하려"), W("되려"),
 };
 
 /* Nouns that end like a contracted verb maker: their last two syllables. */
-static const char *const nouns[] = {
-    "제한", "권한", "기한", "상한", "하한", "소한", "대한", "무한", "유한",
-    "북한", "남한", "분할", "역할", "관할", "포함", "보함", "편함", "물함",
-    "결함", "관함", "통합", "조합", "연합", "종합", "결합", "화합", "혼합",
-    "적합", "부합", "융합", "집합", "이해", "손해", "피해", "재해", "상해",
-    "침해", "저해", "공해", "올해", "방해", "새해", "지하", "이하", "상하",
-    "인하", "저하", "부하", "산하", "투하", "시한", "국한", "한한", "최대한",
-    "격하", "강하", "낙하", "귀하", "각하", "은하", "고시", "통합",
+static const affix nouns[] = {
+    W("제한"), W("권한"), W("기한"), W("상한"), W("하한"), W("소한"),
+    W("대한"), W("무한"), W("유한"), W("북한"), W("남한"), W("분할"),
+    W("역할"), W("관할"), W("포함"), W("보함"), W("편함"), W("물함"),
+    W("결함"), W("관함"), W("통합"), W("조합"), W("연합"), W("종합"),
+    W("결합"), W("화합"), W("혼합"), W("적합"), W("부합"), W("융합"),
+    W("집합"), W("이해"), W("손해"), W("피해"), W("재해"), W("상해"),
+    W("침해"), W("저해"), W("공해"), W("올해"), W("방해"), W("새해"),
+    W("지하"), W("이하"), W("상하"), W("인하"), W("저하"), W("부하"),
+    W("산하"), W("투하"), W("시한"), W("국한"), W("한한"), W("최대한"),
+    W("격하"), W("강하"), W("낙하"), W("귀하"), W("각하"), W("은하"),
+    W("고시"), W("통합"),
 };
 
-static const char *const verb_stops[] = {
-    "하", "되", "있", "없", "않", "알", "싶", "주", "보", "드리", "말",
+static const affix verb_stops[] = {
+    W("하"), W("되"), W("있"), W("없"),   W("않"), W("알"),
+    W("싶"), W("주"), W("보"), W("드리"), W("말"),
 };
 
-static bool ends_with(const char *w, size_t n, const char *s, size_t *at) {
-    size_t len = strlen(s);
-
-    if (len > n || w[n - 1] != s[len - 1] || memcmp(w + n - len, s, len) != 0)
+static bool ends_with(const char *w, size_t n, const affix *a, size_t *at) {
+    if (a->n > n || w[n - 1] != a->s[a->n - 1] || w[n - 2] != a->s[a->n - 2] ||
+        memcmp(w + n - a->n, a->s, a->n) != 0)
         return false;
-    *at = n - len;
+    *at = n - a->n;
     return true;
 }
 
@@ -153,7 +173,7 @@ static int final_of(const char *w, size_t n) {
     uint32_t cp = (uint32_t)(p[0] & 0x0f) << 12 | (uint32_t)(p[1] & 0x3f) << 6 |
                   (p[2] & 0x3f);
 
-    if (cp < 0xAC00 || cp > 0xD7A3)
+    if (!rag_unicode_syllable(cp))
         return 0;
     return (int)((cp - 0xAC00) % 28);
 }
@@ -190,7 +210,7 @@ static size_t one_particle(const char *w, size_t n, const particle **outer,
         if (last &&
             (p->place == LAST || (last->place == SUFFIX && p->place != SUFFIX)))
             continue;
-        if (ends_with(w, n, p->s, &at) && at < best && at >= keep * SYL &&
+        if (ends_with(w, n, &p->text, &at) && at < best && at >= keep * SYL &&
             fits(w, at, p->needs)) {
             best = at;
             *outer = p;
@@ -204,27 +224,27 @@ static size_t one_particle(const char *w, size_t n, const particle **outer,
  * end is that noun alone or a compound, and compounds of such nouns have an
  * even number of syllables ("연차|휴가", but "문제|도" is no 제도).
  */
-static const char *const particle_nouns[] = {
-    "휴가", "허가", "추가", "결과", "효과", "통과", "경과", "한도", "제도",
-    "정도", "연도", "년도", "속도", "온도", "양도", "용도", "별도", "태도",
-    "동의", "문의", "협의", "합의", "결의", "논의", "심의", "강의", "명의",
-    "불만", "길이", "높이", "깊이", "개요", "수요", "소요",
+static const affix particle_nouns[] = {
+    W("휴가"), W("허가"), W("추가"), W("결과"), W("효과"), W("통과"), W("경과"),
+    W("한도"), W("제도"), W("정도"), W("연도"), W("년도"), W("속도"), W("온도"),
+    W("양도"), W("용도"), W("별도"), W("태도"), W("동의"), W("문의"), W("협의"),
+    W("합의"), W("결의"), W("논의"), W("심의"), W("강의"), W("명의"), W("불만"),
+    W("길이"), W("높이"), W("깊이"), W("개요"), W("수요"), W("소요"),
 };
 
 /* Nouns that are never read otherwise, however long the word. */
-static const char *const whole_nouns[] = {
-    "미만",
-    "어린이",
-    "젊은이",
-    "인허가",
+static const affix whole_nouns[] = {
+    W("미만"),
+    W("어린이"),
+    W("젊은이"),
+    W("인허가"),
 };
 
-static bool ends_in(const char *const *list, size_t count, const char *w,
-                    size_t n) {
+static bool ends_in(const affix *list, size_t count, const char *w, size_t n) {
     size_t at;
 
     for (size_t i = 0; i < count; i++)
-        if (ends_with(w, n, list[i], &at))
+        if (ends_with(w, n, &list[i], &at))
             return true;
     return false;
 }
@@ -259,7 +279,7 @@ bool rag_terms_korean_is_particle(const char *w, size_t n) {
             size_t at;
 
             if ((round == 0 || particles[i].place != LAST) &&
-                ends_with(w, n, particles[i].s, &at) && at < best)
+                ends_with(w, n, &particles[i].text, &at) && at < best)
                 best = at;
         }
         if (best == n)
@@ -269,22 +289,21 @@ bool rag_terms_korean_is_particle(const char *w, size_t n) {
     return n == 0;
 }
 
-static bool in_list(const char *const *list, size_t count, const char *w,
-                    size_t n) {
+static bool in_list(const affix *list, size_t count, const char *w, size_t n) {
     for (size_t i = 0; i < count; i++)
-        if (strlen(list[i]) == n && memcmp(list[i], w, n) == 0)
+        if (list[i].n == n && memcmp(list[i].s, w, n) == 0)
             return true;
     return false;
 }
 
-static size_t longest(const char *const *list, size_t count, const char *w,
-                      size_t n, size_t keep) {
+static size_t longest(const affix *list, size_t count, const char *w, size_t n,
+                      size_t keep) {
     size_t best = n;
 
     for (size_t i = 0; i < count; i++) {
         size_t at;
 
-        if (ends_with(w, n, list[i], &at) && at < best && at >= keep)
+        if (ends_with(w, n, &list[i], &at) && at < best && at >= keep)
             best = at;
     }
     return best;
@@ -342,53 +361,64 @@ size_t rag_terms_korean_stem(const char *w, size_t n, size_t *alt) {
     return stem;
 }
 
-static const char *const stops[] = {
-    "그",           "이",         "저",         "것",           "거",
-    "게",           "등",         "및",         "또는",         "또",
-    "혹은",         "그리고",     "그런데",     "그러나",       "하지만",
-    "그래서",       "따라서",     "그럼",       "그러면",       "만약",
-    "만일",         "혹시",       "좀",         "잘",           "더",
-    "다시",         "제",         "저는",       "저의",         "제가",
-    "내",           "내가",       "나",         "나는",         "우리",
-    "저희",         "여기",       "거기",       "이것",         "그것",
-    "저것",         "무엇",       "무슨",       "무얼",         "뭐",
-    "뭔가",         "뭔지",       "뭘",         "어느",         "어떤",
-    "어떻게",       "어떡해",     "어떠한",     "어디",         "언제",
-    "누구",         "누가",       "왜",         "얼마",         "얼마나",
-    "몇",           "대해",       "대해서",     "대한",         "대하여",
-    "관해",         "관한",       "관하여",     "관련",         "위해",
-    "위한",         "위하여",     "통해",       "통한",         "통하여",
-    "따라",         "따른",       "의해",       "의한",         "경우",
-    "때",           "때문",       "수",         "줄",           "건가요",
-    "건지",         "있",         "없",         "있나",         "있는",
-    "있을",         "있어",       "있으",       "있다",         "있고",
-    "없는",         "없이",       "없나",       "하",           "하는",
-    "할",           "한",         "해",         "해야",         "해서",
-    "하면",         "하고",       "하려면",     "하나",         "하나요",
-    "하는지",       "합니까",     "합니다",     "할까요",       "되",
-    "되는",         "된",         "될",         "되나",         "되나요",
-    "되면",         "되는지",     "됩니까",     "됩니다",       "돼요",
-    "되요",         "돼",         "되죠",       "인가요",       "인가",
-    "인지",         "입니까",     "입니다",     "이에요",       "예요",
-    "이란",         "알려",       "알려줘",     "알려주",       "알려주세요",
-    "알려주십시오", "알고",       "알",         "알 수",        "싶어요",
-    "싶은데",       "싶습니다",   "싶은",       "싶",           "주세요",
-    "주",           "줘",         "줘요",       "주십시오",     "주시",
-    "주나요",       "설명",       "설명해",     "궁금",         "궁금해요",
-    "궁금합니다",   "부탁",       "부탁드려요", "부탁드립니다", "말씀",
-    "말해",         "안녕",       "안녕하세요", "감사합니다",   "네",
-    "예",           "아니요",     "어떻",       "어떤가요",     "어떻습니까",
-    "무엇인가요",   "무엇인지",   "뭐예요",     "뭔가요",       "뭐야",
-    "언제인가요",   "어디인가요", "어디서",     "어디에서",     "누구인가요",
-    "얼마인가요",   "얼마예요",   "얼마입니까", "있나요",       "있습니까",
-    "있습니다",     "있어요",     "있는지",     "있을까요",     "없나요",
-    "없습니까",     "가능한가요", "해주세요",   "해줘",         "해도",
-    "하는데",       "하는데요",   "했는데",     "했어요",       "되었",
-    "않",           "않는",       "않은",       "못",           "안",
-    "말",           "및",         "것이",       "것은",         "것을",
-    "수가",         "수는",       "거예요",     "건",           "걸",
-    "점",           "쪽",         "중",         "간",           "후",
-    "전",           "내에",       "시",
+static const affix stops[] = {
+    W("그"),           W("이"),         W("저"),         W("것"),
+    W("거"),           W("게"),         W("등"),         W("및"),
+    W("또는"),         W("또"),         W("혹은"),       W("그리고"),
+    W("그런데"),       W("그러나"),     W("하지만"),     W("그래서"),
+    W("따라서"),       W("그럼"),       W("그러면"),     W("만약"),
+    W("만일"),         W("혹시"),       W("좀"),         W("잘"),
+    W("더"),           W("다시"),       W("제"),         W("저는"),
+    W("저의"),         W("제가"),       W("내"),         W("내가"),
+    W("나"),           W("나는"),       W("우리"),       W("저희"),
+    W("여기"),         W("거기"),       W("이것"),       W("그것"),
+    W("저것"),         W("무엇"),       W("무슨"),       W("무얼"),
+    W("뭐"),           W("뭔가"),       W("뭔지"),       W("뭘"),
+    W("어느"),         W("어떤"),       W("어떻게"),     W("어떡해"),
+    W("어떠한"),       W("어디"),       W("언제"),       W("누구"),
+    W("누가"),         W("왜"),         W("얼마"),       W("얼마나"),
+    W("몇"),           W("대해"),       W("대해서"),     W("대한"),
+    W("대하여"),       W("관해"),       W("관한"),       W("관하여"),
+    W("관련"),         W("위해"),       W("위한"),       W("위하여"),
+    W("통해"),         W("통한"),       W("통하여"),     W("따라"),
+    W("따른"),         W("의해"),       W("의한"),       W("경우"),
+    W("때"),           W("때문"),       W("수"),         W("줄"),
+    W("건가요"),       W("건지"),       W("있"),         W("없"),
+    W("있나"),         W("있는"),       W("있을"),       W("있어"),
+    W("있으"),         W("있다"),       W("있고"),       W("없는"),
+    W("없이"),         W("없나"),       W("하"),         W("하는"),
+    W("할"),           W("한"),         W("해"),         W("해야"),
+    W("해서"),         W("하면"),       W("하고"),       W("하려면"),
+    W("하나"),         W("하나요"),     W("하는지"),     W("합니까"),
+    W("합니다"),       W("할까요"),     W("되"),         W("되는"),
+    W("된"),           W("될"),         W("되나"),       W("되나요"),
+    W("되면"),         W("되는지"),     W("됩니까"),     W("됩니다"),
+    W("돼요"),         W("되요"),       W("돼"),         W("되죠"),
+    W("인가요"),       W("인가"),       W("인지"),       W("입니까"),
+    W("입니다"),       W("이에요"),     W("예요"),       W("이란"),
+    W("알려"),         W("알려줘"),     W("알려주"),     W("알려주세요"),
+    W("알려주십시오"), W("알고"),       W("알"),         W("알 수"),
+    W("싶어요"),       W("싶은데"),     W("싶습니다"),   W("싶은"),
+    W("싶"),           W("주세요"),     W("주"),         W("줘"),
+    W("줘요"),         W("주십시오"),   W("주시"),       W("주나요"),
+    W("설명"),         W("설명해"),     W("궁금"),       W("궁금해요"),
+    W("궁금합니다"),   W("부탁"),       W("부탁드려요"), W("부탁드립니다"),
+    W("말씀"),         W("말해"),       W("안녕"),       W("안녕하세요"),
+    W("감사합니다"),   W("네"),         W("예"),         W("아니요"),
+    W("어떻"),         W("어떤가요"),   W("어떻습니까"), W("무엇인가요"),
+    W("무엇인지"),     W("뭐예요"),     W("뭔가요"),     W("뭐야"),
+    W("언제인가요"),   W("어디인가요"), W("어디서"),     W("어디에서"),
+    W("누구인가요"),   W("얼마인가요"), W("얼마예요"),   W("얼마입니까"),
+    W("있나요"),       W("있습니까"),   W("있습니다"),   W("있어요"),
+    W("있는지"),       W("있을까요"),   W("없나요"),     W("없습니까"),
+    W("가능한가요"),   W("해주세요"),   W("해줘"),       W("해도"),
+    W("하는데"),       W("하는데요"),   W("했는데"),     W("했어요"),
+    W("되었"),         W("않"),         W("않는"),       W("않은"),
+    W("못"),           W("안"),         W("말"),         W("및"),
+    W("것이"),         W("것은"),       W("것을"),       W("수가"),
+    W("수는"),         W("거예요"),     W("건"),         W("걸"),
+    W("점"),           W("쪽"),         W("중"),         W("간"),
+    W("후"),           W("전"),         W("내에"),       W("시"),
 };
 
 bool rag_terms_korean_stop(const char *w, size_t n) {

@@ -334,7 +334,7 @@ int rag_unicode_clean(const char *s, size_t n, rag_buf *out, rag_error *err) {
 }
 
 static bool is_hangul(uint32_t cp) {
-    return (cp >= 0xAC00 && cp <= 0xD7A3) || (cp >= 0x1100 && cp <= 0x11FF) ||
+    return rag_unicode_syllable(cp) || (cp >= 0x1100 && cp <= 0x11FF) ||
            (cp >= 0x3131 && cp <= 0x318E) || (cp >= 0xA960 && cp <= 0xA97C) ||
            (cp >= 0xD7B0 && cp <= 0xD7FB) || (cp >= 0xFFA0 && cp <= 0xFFDC);
 }
@@ -357,7 +357,7 @@ rag_char_class rag_unicode_class(uint32_t cp) {
             return RAG_CHAR_DIGIT;
         return is_space(cp) ? RAG_CHAR_SPACE : RAG_CHAR_OTHER;
     }
-    if (cp >= 0xAC00 && cp <= 0xD7A3)
+    if (rag_unicode_syllable(cp))
         return RAG_CHAR_HANGUL;
     if (cp > 0x10FFFF)
         return RAG_CHAR_OTHER;

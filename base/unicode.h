@@ -47,6 +47,11 @@ int rag_unicode_fold(const char *s, size_t n, rag_buf *out, rag_error *err);
  */
 int rag_unicode_clean(const char *s, size_t n, rag_buf *out, rag_error *err);
 
+/* A precomposed Hangul syllable, U+AC00 to U+D7A3. */
+static inline bool rag_unicode_syllable(uint32_t cp) {
+    return cp >= 0xAC00 && cp <= 0xD7A3;
+}
+
 /* What a character is, for tokenising. Hangul: syllables and jamo. */
 typedef enum rag_char_class {
     RAG_CHAR_OTHER, /* punctuation, symbols, bad */

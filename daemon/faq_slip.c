@@ -79,7 +79,7 @@ static size_t keys_of(const char *s, size_t len, char *out, size_t cap) {
         i += rag_utf8_next(s + i, len - i, &cp);
         if (cp == ' ')
             continue;
-        if (cp >= 0xAC00 && cp <= 0xD7A3) {
+        if (rag_unicode_syllable(cp)) {
             cp -= 0xAC00;
             n = put(out, cap, n, INITIAL[cp / 588]);
             n = put(out, cap, n, MEDIAL[cp / 28 % 21]);

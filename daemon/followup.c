@@ -212,7 +212,7 @@ static bool ends_in_consonant(const char *s, size_t n, bool *rieul) {
     if (n < SYLLABLE)
         return false;
     rag_utf8_next(s + n - SYLLABLE, SYLLABLE, &cp);
-    if (cp < 0xAC00 || cp > 0xD7A3)
+    if (!rag_unicode_syllable(cp))
         return false;
     uint32_t tail = (cp - 0xAC00) % 28;
     *rieul = tail == 8;

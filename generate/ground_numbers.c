@@ -256,7 +256,7 @@ static bool is_hangul(const char *s, size_t n) {
     if (!n)
         return false;
     (void)rag_utf8_next(s, n, &cp);
-    return cp >= 0xAC00 && cp <= 0xD7A3;
+    return rag_unicode_syllable(cp);
 }
 
 /* No Hangul follows, or only what a particle or copula begins with. */

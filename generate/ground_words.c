@@ -71,7 +71,7 @@ static uint64_t loose_hash(const char *s, size_t n) {
         return 0;
     size_t last = rag_utf8_prev(s, n);
     (void)rag_utf8_next(s + last, n - last, &cp);
-    if (cp < 0xAC00 || cp > 0xD7A3)
+    if (!rag_unicode_syllable(cp))
         return 0;
     memcpy(b, s, last);
     size_t k = rag_utf8_put(cp - (cp - 0xAC00) % 28, b + last);
@@ -179,7 +179,7 @@ bool rag_words_have(const rag_facts *b, const rag_facts *a, const rag_word *w) {
     const char *s = a->text.data + w->start;
     uint32_t cp;
     (void)rag_utf8_next(s, len, &cp);
-    if (cp < 0xAC00 || cp > 0xD7A3 || len < 6)
+    if (!rag_unicode_syllable(cp) || len < 6)
         return false;
     return b->text.len >= len &&
            memmem(b->text.data, b->text.len, s, len) != NULL;

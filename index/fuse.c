@@ -171,9 +171,8 @@ static void rank(rag_ranked *d, size_t n, bool vector) {
 
 /* The weighted sum. A text in another language shares no words with the
  * question but those that the lexicon knows: that is no news about it, so its
- * lexical score
- * is at least what its cosine makes likely (the regression of one z-score on
- * the other, of slope `known`). */
+ * lexical score is at least what its cosine makes likely (the regression of
+ * one z-score on the other, of slope `known`). */
 static double weigh(double w, double vector, double lexical, double known) {
     if (known > 0 && lexical < known * vector)
         lexical = known * vector;

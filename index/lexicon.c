@@ -142,6 +142,13 @@ static void make_built_in(void) {
     built_in_rc = make(&built_in, concepts, CONCEPTS, NULL);
 }
 
+static int need_built_in(rag_error *err) {
+    pthread_once(&once, make_built_in);
+    return built_in_rc == 0
+               ? 0
+               : rag_error_set(err, built_in_rc, "no memory for the lexicon");
+}
+
 static const rag_lexicon_entry *look(const rag_lexicon *l, const char *s,
                                      size_t n, size_t *count) {
     size_t lo = 0, hi = l->n;
@@ -189,7 +196,7 @@ static bool is_hangul(const char *s, size_t n) {
         uint32_t cp;
 
         i += rag_utf8_next(s + i, n - i, &cp);
-        if ((cp < 0xAC00 || cp > 0xD7A3) && cp != ' ')
+        if (!rag_unicode_syllable(cp) && cp != ' ')
             return false;
     }
     return n > 0;
@@ -200,7 +207,7 @@ static bool has_hangul(const char *s, size_t n) {
         uint32_t cp;
 
         i += rag_utf8_next(s + i, n - i, &cp);
-        if (cp >= 0xAC00 && cp <= 0xD7A3)
+        if (rag_unicode_syllable(cp))
             return true;
     }
     return false;
@@ -273,7 +280,8 @@ int rag_lexicon_parse(const char *name, const char *text, size_t n,
     rag_lexicon *l = calloc(1, sizeof(*l));
     rag_buf nfc;
     size_t lines = 1, wrong;
-    int rc = l ? 0 : rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    int rc = l ? need_built_in(err)
+               : rag_error_set(err, RAG_E_NOMEM, "out of memory");
 
     *out = NULL;
     rag_buf_init(&nfc, 0);
@@ -321,9 +329,8 @@ int rag_lexicon_open(const char *path, rag_lexicon **out, rag_error *err) {
     int rc;
 
     *out = NULL;
-    pthread_once(&once, make_built_in);
-    if (built_in_rc != 0)
-        return rag_error_set(err, built_in_rc, "no memory for the lexicon");
+    if ((rc = need_built_in(err)) != 0)
+        return rc;
     if (path == NULL || *path == '\0') {
         *out = &built_in;
         return 0;

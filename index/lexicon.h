@@ -32,7 +32,7 @@ typedef struct rag_lexicon_entry {
  * RAG_E_DATA with the line.
  */
 int rag_lexicon_open(const char *path, rag_lexicon **out, rag_error *err);
-/* The file's text; name is for messages. rag_lexicon_open came before. */
+/* The file's text; name is for messages. */
 int rag_lexicon_parse(const char *name, const char *text, size_t n,
                       rag_lexicon **out, rag_error *err);
 void rag_lexicon_close(rag_lexicon *l); /* NULL: nothing */

@@ -52,7 +52,7 @@ typedef struct widening {
 static bool is_syllable(const char *s, size_t n) {
     uint32_t cp;
 
-    return rag_utf8_next(s, n, &cp) == SYL && cp >= 0xAC00 && cp <= 0xD7A3;
+    return rag_utf8_next(s, n, &cp) == SYL && rag_unicode_syllable(cp);
 }
 
 static bool is_gap(const char *s, size_t n) {
@@ -165,10 +165,12 @@ static int add_side(widening *w, const char *side, bool korean, double weight,
         rag_lexicon_key own;
 
         n -= korean && n > 1 && term[n - 1] == '~';
-        rc = rag_lexicon_key_of(term, n, korean, &own, w->err);
-        if (rc != 0 || (than && own.len == than->len &&
-                        memcmp(own.text, than->key, own.len) == 0))
-            continue;
+        if (than) {
+            rc = rag_lexicon_key_of(term, n, korean, &own, w->err);
+            if (rc != 0 || (own.len == than->len &&
+                            memcmp(own.text, than->key, own.len) == 0))
+                continue;
+        }
         memset(w->content, 0, sizeof(w->content));
         rc = rag_terms_content(term, n, mark_content, w, w->err);
         for (size_t i = 0; i < WORDS_MAX; i++)

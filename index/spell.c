@@ -199,10 +199,6 @@ static void latin_typos(spell *s) {
 
 /* ---- one error: Hangul ------------------------------------------------------------ */
 
-static bool is_syllable(uint32_t cp) {
-    return cp >= 0xAC00 && cp <= 0xD7A3;
-}
-
 /* Proposes each word one letter away. */
 static void hangul_typos(spell *s, const uint32_t *word, size_t len) {
     static const uint32_t step[3] = {588, 28, 1}, count[3] = {19, 21, 28};
@@ -478,7 +474,7 @@ size_t rag_spell_skeleton(const char *word, size_t n, char out[RAG_SPELL_MAX]) {
 
     out[0] = '\0';
     for (size_t i = 0; i < len; i++) {
-        hangul &= is_syllable(w[i]);
+        hangul &= rag_unicode_syllable(w[i]);
         latin &= w[i] >= 'a' && w[i] <= 'z';
     }
     if (len == 0 || len == LETTERS_MAX || (!hangul && !latin))
@@ -570,7 +566,7 @@ static bool parts_unknown(const rag_query_term *terms, size_t n,
 static void repair_hangul(spell *s, const rag_query_term *terms, size_t n) {
     s->len = decode(s->from->token + 1, s->from->len - 1, s->word);
     for (size_t i = 0; i < s->len; i++)
-        if (!is_syllable(s->word[i]))
+        if (!rag_unicode_syllable(s->word[i]))
             return;
     if (s->len < 2 || s->len == LETTERS_MAX)
         return;
