@@ -9,7 +9,8 @@ and the part of the traps that pass where one answer in ten is refused. Of
 sections of documents each question is read beside those that a search found
 ("beside"): how often the one that answers is the likeliest, and AUROC and
 traps of the likeliest. Of FAQ entries a wording is read with its own and with
-a neighbour, and what an entry seems to answer ("not") with that entry. In bfloat16 as it is trained, not the daemon's int8.
+a neighbour, and what an entry seems to answer ("not") with that entry. In
+bfloat16 as it is trained, not the daemon's int8.
 """
 import os
 import re
