@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """Trains the encoder's adapter: questions and what answers them, nearer.
 
-usage: train.py [--minutes N] [--rate R] [--keep SHARE] ENCODER.gguf OUT.gguf
+usage: train.py [--minutes N] [--rate R] [--start ADAPTER.gguf] [--keep SHARE]
+                ENCODER.gguf OUT.gguf
 
-Reads ../reader/passages (all but the minimal pairs), ../reader/entries and
-../query beside this file. A batch holds questions about texts that lie near
-each other (one file's, or four organisations' documents), each with one that
-answers it: the whole passage or the sentence that has the answer, the whole
-entry or its question. Of the batch's texts, and some sections that a search
-found for a question and that do not answer it, a question's own should be
-nearest (InfoNCE). The LoRA adapter (Hu et al. 2021) is learned on every matrix
-of the upper layers; --keep goes back by a share of the way to the encoder as
-it was (Wortsman et al. 2022).
+Reads ../reader/passages, ../reader/entries and ../query beside this file. A
+batch holds clusters of questions about texts that lie near each other (one
+file's, or four organisations' documents), so that a text is told from its
+neighbours and from everything else. Each question has one text that answers
+it: the whole passage or the sentence that has the answer, the whole entry or
+its question. Of the batch's texts, and some sections that a search found for a
+question and that do not answer it, a question's own should be nearest
+(InfoNCE). The LoRA adapter (Hu et al. 2021) is learned on every matrix of the
+upper layers, --start from one that there is; --keep goes back by a share of
+the way to the encoder as it was (Wortsman et al. 2022).
 
 What ../reader/train.py keeps out is kept out here. README.md says what the
 shipped adapter was trained on, for how long, and how well it does.
@@ -29,7 +31,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 RANK = 32
 FROZEN = 3  # lowest layers left alone
-BATCH = 48  # questions
+CLUSTER, CLUSTERS = 16, 4  # questions about near texts; such in a batch
 TOKENS = 150  # of a text
 TEMPERATURE = 0.01
 BACKWARD = 0.3  # weight of finding the question from the text
@@ -65,7 +67,7 @@ class Texts:
 
     def __init__(self):
         self.passages, self.entries, self.asked = {}, {}, {}
-        for path in files("reader/passages/[!p]*.jsonl"):
+        for path in files("reader/passages/*.jsonl"):
             for d in reader.read_lines([path]):
                 if "text" in d:
                     self.passages[d["id"]] = d["title"], d["text"]
@@ -128,10 +130,9 @@ class Texts:
         out = []
         for pool in pools:
             rng.shuffle(pool)
-            out += [pool[i:i + BATCH] for i in range(0, len(pool), BATCH)]
-        out = [b for b in out if len(b) >= 8]
+            out += [pool[i:i + CLUSTER] for i in range(0, len(pool), CLUSTER)]
         rng.shuffle(out)
-        return out
+        return [sum(out[i:i + CLUSTERS], []) for i in range(0, len(out), CLUSTERS)]
 
 
 class Encoder:
@@ -220,6 +221,23 @@ def train(encoder, texts, args):
                     step, 100 * done, sum(recent) / len(recent)), flush=True)
 
 
+def start_from(encoder, path):
+    """Takes the numbers of an adapter of the same rank."""
+    import gguf
+    import numpy
+    import torch
+    file = gguf.GGUFReader(path)
+    alpha = float(file.fields["adapter.lora.alpha"].parts[-1][0])
+    of = {t.name: torch.from_numpy(numpy.array(t.data, dtype=numpy.float32))
+          for t in file.tensors}
+    with torch.no_grad():
+        for i, layer in enumerate(encoder.model.layers[FROZEN:], FROZEN):
+            for m in reader.MATRICES:
+                at = "blk.%d.%s.weight.lora_" % (i, m)
+                layer[m].A.copy_(of[at + "a"])
+                layer[m].B.copy_(of[at + "b"] * alpha / (2 * RANK))
+
+
 def save(encoder, path, share):
     """Alpha, and with it all that was learned, times share."""
     import gguf
@@ -248,6 +266,7 @@ def main():
     p.add_argument("--rate", type=float, default=3e-4)
     p.add_argument("--keep", type=float, default=0.5, metavar="SHARE",
                    help="of the encoder as it was, in what is written")
+    p.add_argument("--start", metavar="ADAPTER.gguf")
     p.add_argument("encoder")
     p.add_argument("out")
     args = p.parse_args()
@@ -257,6 +276,8 @@ def main():
     print("%d questions about %d passages and %d entries" % (
         sum(map(len, texts.asked.values())), len(texts.passages),
         len(texts.entries)), flush=True)
+    if args.start:
+        start_from(encoder, args.start)
     train(encoder, texts, args)
     save(encoder, args.out, 1 - args.keep)
     print("wrote", args.out)
