@@ -28,8 +28,9 @@
 #define FEW 8 /* a filter that keeps less than one of so many rows */
 #define KEEP_SHARE 0.6 /* of the question's weight, whatever it costs */
 #define DROP_FROM 1000 /* chunks from which common terms are dropped */
-#define WIDE_MAX 200000 /* chunks; in more, fewer other words are looked for */
+#define WIDE_MAX 200000 /* chunks; in more, fewer other words are looked for: */
 #define WIDE_FEW 2 /* of a concept, and none of the question's language */
+#define WIDEST_MAX 500000 /* chunks; in more, one of a concept */
 
 static int no_memory(rag_error *err) {
     return rag_error_set(err, RAG_E_NOMEM, "out of memory");
@@ -503,7 +504,7 @@ static int widen(rag_search *s, rag_error *err) {
         use.english = share * t->to_english;
     if (s->g->live_chunks > WIDE_MAX) {
         use.synonym = 0;
-        use.alternatives = WIDE_FEW;
+        use.alternatives = s->g->live_chunks > WIDEST_MAX ? 1 : WIDE_FEW;
     }
     rc = rag_lexicon_widen(rag_index_lexicon(s->ix), q->text, q->len, t, use,
                            s->terms, &s->nterms, err);
