@@ -13,7 +13,8 @@
  * many lists are visited, or a graph is searched as many times wider, and the
  * search sees as many vectors as without it. Lists: at most FILTER_LISTS times
  * as many, since of rows left at random those near the question hold more of
- * the nearest than others do (docs/INDEX.md).
+ * the nearest than others do (docs/INDEX.md). Up to a third that is gone changes
+ * nothing.
  */
 #include "index/ann_int.h"
 
@@ -30,7 +31,7 @@
 
 #define PROBES_MIN 24 /* lists that cost next to nothing */
 #define FILTER_LISTS 10.0 /* times as many as without a filter */
-#define DEAD_SHARE 0.66 /* of rows that live, for which a graph is made */
+#define DEAD_SHARE 0.66 /* of rows that live, for which an index is made */
 #define EXACT_ROWS                                                             \
     2000 /* rows left by a filter up to which they are scored                  \
           * one by one */
@@ -266,7 +267,7 @@ static size_t width_for(const rag_ann *a, double share) {
     size_t most = a->graph ? a->n : a->nlist;
     double times = 1 / share, wide;
 
-    if (a->graph && share > DEAD_SHARE)
+    if (share > DEAD_SHARE)
         return a->nprobe; /* which allows for it */
     if (!a->graph && times > FILTER_LISTS)
         times = FILTER_LISTS;

@@ -5,14 +5,21 @@
  * A chunk can have several vectors: its own, one for each question of a FAQ,
  * one for each part (sentence). Those that only the words found have no
  * cosine yet, and an approximate search need not give all of a chunk's
- * vectors, so all are computed here, one call a segment. Where the index has
- * compressed vectors or leaves those of parts out, the store's are used. Any
- * thread.
+ * vectors, so all are computed here, one call a segment. Where the index leaves
+ * those of parts out, the store's are used, and where it has compressed ones,
+ * the store's for those that can be among the hits: what a code of a byte a
+ * dimension is off by, a thousandth, matters only there. Any thread.
  */
 #include "index/search_int.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Of a segment, by their codes, so many are corrected at least; and how many
+ * times the documents asked for. */
+#define CORRECTED 64
+#define CORRECTED_TIMES 4
 
 /* Scores of vectors of the candidates of one segment, in their order. */
 typedef struct batch {
@@ -88,16 +95,45 @@ static int stored_cosine(const rag_search *s, const float *q, int64_t chunk,
     return rc;
 }
 
+static int by_falling(const void *x, const void *y) {
+    const float *a = x, *b = y;
+
+    return *a > *b ? -1 : *a < *b;
+}
+
+/* The score from which on codes are not enough. */
+static int worth_correcting(const rag_search *s, const batch *b,
+                            rag_ann_kind kind, float *least, rag_error *err) {
+    size_t n = CORRECTED_TIMES * s->query->k;
+    float *sorted;
+
+    n = n < CORRECTED ? CORRECTED : n;
+    *least = -INFINITY;
+    if (kind == RAG_ANN_IVF4 || b->n <= n)
+        return 0;
+    sorted = malloc(b->n * sizeof(*sorted));
+    if (sorted == NULL)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    memcpy(sorted, b->scores, b->n * sizeof(*sorted));
+    qsort(sorted, b->n, sizeof(*sorted), by_falling);
+    *least = sorted[n - 1];
+    free(sorted);
+    return 0;
+}
+
 /* Exact scores instead of those of a compressed index. */
 static int correct(const rag_search *s, int which, const float *q, batch *b,
                    rag_error *err) {
     const rag_segment *seg = segment_of(s, which);
-    int rc = 0;
+    float least;
+    int rc = worth_correcting(s, b, rag_ann_kind_of(seg->ann), &least, err);
 
     for (size_t i = 0; i < b->n && rc == 0; i++) {
         const rag_vec_row *v = &seg->vecs[b->positions[i]];
         double score;
 
+        if (b->scores[i] < least)
+            continue;
         rc = stored_cosine(s, q, seg->chunks[v->chunk].id, v->id, v->id + 1,
                            &score, err);
         if (score > -2)

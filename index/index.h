@@ -249,7 +249,8 @@ typedef struct rag_index_hit {
      * version or a desk's entry was put before others, in line with theirs. */
     double own;
     double lexical; /* BM25, larger is better; 0 when not found so */
-    double vector; /* cosine; NAN without a query vector */
+    double vector; /* cosine, to .001 where an index with codes found the
+                    * text by its words only; NAN without a query vector */
     double lexical_z, vector_z; /* after normalisation, as fused */
     int lexical_rank, vector_rank; /* from 1; 0 when not found so */
     size_t document; /* number of the document in this result, from 0 */
