@@ -370,12 +370,12 @@ static int step_answer(rag_asking *a, rag_error *err) {
     return rag_asking_generate(a, err);
 }
 
-static int run_steps(rag_asking *a, rag_error *err) {
-    static int (*const steps[])(rag_asking *, rag_error *) = {
-        step_faq_exact, rag_asking_recall, step_search,      step_faq_near,
-        step_evidence,  step_gate,         rag_asking_entry, step_answer};
+typedef int (*step)(rag_asking *a, rag_error *err);
+
+static int run_steps(rag_asking *a, const step *steps, size_t n,
+                     rag_error *err) {
     int rc = 0;
-    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (rag_asking_cancelled(a))
             return rag_error_set(err, RAG_E_CANCELLED, "the client has gone");
         rc = steps[i](a, err);
@@ -385,8 +385,30 @@ static int run_steps(rag_asking *a, rag_error *err) {
     return rc;
 }
 
+int rag_asking_find(rag_asking *a, rag_error *err) {
+    static const step steps[] = {step_search, step_evidence, step_gate};
+    return run_steps(a, steps, sizeof steps / sizeof steps[0], err);
+}
+
+/* What was borrowed for one question, but for the index and the settings. */
+void rag_asking_close(rag_asking *a) {
+    rag_index_result_free(&a->exact);
+    rag_index_result_free(&a->near);
+    rag_index_result_free(&a->found);
+    rag_asking_tables_free(a);
+    free(a->passages);
+    free(a->hit_of);
+    free(a->vector);
+    rag_buf_free(&a->question);
+    rag_buf_free(&a->key);
+}
+
 int rag_pipeline_ask(rag_pipeline *p, const rag_ask *ask, rag_answer *out,
                      rag_error *err) {
+    static const step steps[] = {
+        step_faq_exact, rag_asking_recall, step_search,
+        step_faq_near,  rag_asking_parts,  step_evidence,
+        step_gate,      rag_asking_entry,  step_answer};
     memset(out, 0, sizeof *out);
     out->ms = (rag_timings){NAN, NAN, NAN, NAN, NAN, NAN};
     out->confidence = NAN;
@@ -417,22 +439,14 @@ int rag_pipeline_ask(rag_pipeline *p, const rag_ask *ask, rag_answer *out,
         rc = 0;
     if (rc)
         goto out;
-    rc = run_steps(&a, err);
+    rc = run_steps(&a, steps, sizeof steps / sizeof steps[0], err);
     rag_asking_share(&a, rc == 0);
     out->ms.total = rag_clock_ms() - a.started_ms;
     if (!rc)
         rag_asking_record(&a);
 out:
     rag_serving_return(p->parts.store, a.index);
-    rag_index_result_free(&a.exact);
-    rag_index_result_free(&a.near);
-    rag_index_result_free(&a.found);
-    rag_asking_tables_free(&a);
-    free(a.passages);
-    free(a.hit_of);
-    free(a.vector);
-    rag_buf_free(&a.question);
-    rag_buf_free(&a.key);
+    rag_asking_close(&a);
     rag_config_unref(a.config);
     return rc;
 }

@@ -186,8 +186,7 @@ int rag_asking_quote_entry(rag_asking *a, const rag_index_hit *hit,
     rag_buf_free(&b);
     if (rc)
         return rc;
-    because(a, "approved entry found");
-    finish(a, RAG_ANSWER_EXTRACT, text);
+    rag_asking_extracted(a, "approved entry found", text);
     return 0;
 }
 
@@ -244,6 +243,28 @@ int rag_asking_refuse(rag_asking *a, const char *reason, rag_error *err) {
     return 0;
 }
 
+int rag_asking_cite(rag_asking *a, const rag_asking *of, const rag_grounding *g,
+                    rag_error *err) {
+    for (size_t i = 0; i < g->ncitations; i++) {
+        const rag_citation *c = &g->citations[i];
+        if (c->item >= of->evidence.n ||
+            of->evidence.items[c->item].passage >= of->npassages)
+            return rag_error_set(err, RAG_E_INTERNAL,
+                                 "citation %u points at no evidence", c->n);
+        size_t passage = of->evidence.items[c->item].passage;
+        int rc = add_source(a, c->n, &of->found.hits[of->hit_of[passage]],
+                            c->start, c->end, c->quote, err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+void rag_asking_extracted(rag_asking *a, const char *reason, char *text) {
+    because(a, reason);
+    finish(a, RAG_ANSWER_EXTRACT, text);
+}
+
 int rag_asking_grounded(rag_asking *a, rag_answer_status status,
                         const char *lead_in, const rag_grounding *g,
                         rag_error *err) {
@@ -260,18 +281,8 @@ int rag_asking_grounded(rag_asking *a, rag_answer_status status,
         free(a->out->shortest);
         rc = rag_str_dup(g->shortest, &a->out->shortest, err);
     }
-    for (size_t i = 0; i < g->ncitations && !rc; i++) {
-        const rag_citation *c = &g->citations[i];
-        if (c->item >= a->evidence.n ||
-            a->evidence.items[c->item].passage >= a->npassages) {
-            rc = rag_error_set(err, RAG_E_INTERNAL,
-                               "citation %u points at no evidence", c->n);
-            break;
-        }
-        const rag_index_hit *h =
-            &a->found.hits[a->hit_of[a->evidence.items[c->item].passage]];
-        rc = add_source(a, c->n, h, c->start, c->end, c->quote, err);
-    }
+    if (!rc)
+        rc = rag_asking_cite(a, a, g, err);
     rag_buf_free(&b);
     if (rc) {
         free(text);

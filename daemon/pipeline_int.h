@@ -52,6 +52,12 @@ typedef struct rag_asking {
     bool done; /* out is complete */
 } rag_asking;
 
+/* pipeline.c: searches, chooses evidence and asks the gate; done when that
+ * refused. */
+int rag_asking_find(rag_asking *a, rag_error *err);
+/* Frees what belongs to a; not index, config and out. */
+void rag_asking_close(rag_asking *a);
+
 /* Cleans and checks a question. */
 int rag_pipeline_question(const char *s, size_t n, rag_buf *out,
                           rag_error *err);
@@ -76,6 +82,11 @@ int rag_asking_extract(rag_asking *a, const char *reason, rag_error *err);
 int rag_asking_grounded(rag_asking *a, rag_answer_status status,
                         const char *lead_in, const rag_grounding *g,
                         rag_error *err);
+/* Adds what g, an extract of of's evidence, cites to a's sources. */
+int rag_asking_cite(rag_asking *a, const rag_asking *of, const rag_grounding *g,
+                    rag_error *err);
+/* Completes a with the text of an extract; takes it. */
+void rag_asking_extracted(rag_asking *a, const char *reason, char *text);
 void rag_asking_warn(rag_asking *a, const char *fmt, ...) RAG_PRINTF(2, 3);
 /* Gives text to the one who waits, and notes when. */
 void rag_asking_say(rag_asking *a, const char *s, size_t n);
@@ -107,6 +118,10 @@ int rag_asking_contrary(rag_asking *a, const rag_index_hit *hit, bool *contrary,
  * others wait for, and must end with _share. */
 int rag_asking_recall(rag_asking *a, rag_error *err);
 void rag_asking_share(rag_asking *a, bool answered);
+
+/* pipeline_parts.c: a question that asks for several things (parts.h): done when
+ * each of them was answered by itself. */
+int rag_asking_parts(rag_asking *a, rag_error *err);
 
 /* pipeline_generate.c: prompt, generator, grounding while it streams. */
 int rag_asking_generate(rag_asking *a, rag_error *err);

@@ -249,7 +249,7 @@ typedef struct choice {
 
 static int write_extract(const rag_ground_ctx *c, const char *lang,
                          const choice *q, rag_grounding *out, rag_error *err) {
-    rag_citing to = {0};
+    rag_citing to = {.taken = c->ev->cited};
     size_t items = 0;
     rag_buf text;
     rag_buf_init(&text, 0);

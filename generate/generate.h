@@ -60,6 +60,7 @@ typedef struct rag_evidence {
     bool ranked; /* by meaning too: the first item's focus is the best */
     size_t tokens; /* of all items */
     size_t dropped; /* passages that gave nothing for want of budget */
+    unsigned cited; /* markers an answer has before an extract of this; 0 */
     /* What a reading model made of it; read is false without one. */
     bool read;
     double answers; /* log-odds that the best passage answers */

@@ -676,7 +676,7 @@ int rag_ground_cite_bytes(size_t item, const char *text, size_t start,
     }
     rag_citation *x = &to->list[to->n];
     memset(x, 0, sizeof *x);
-    x->n = (unsigned)to->n + 1;
+    x->n = to->taken + (unsigned)to->n + 1;
     x->item = item;
     x->start = start;
     x->end = end;

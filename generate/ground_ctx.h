@@ -45,6 +45,7 @@ const rag_facts *rag_ground_header(const rag_ground_ctx *c, size_t i);
 typedef struct rag_citing {
     rag_citation *list;
     size_t n, cap;
+    unsigned taken; /* markers before the first one's */
 } rag_citing;
 
 /*

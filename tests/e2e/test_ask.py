@@ -57,6 +57,25 @@ def opposite_questions_get_opposite_answers():
     assert opened["citations"][0]["doc"] != closed["citations"][0]["doc"]
 
 
+def each_part_of_a_question_is_answered():
+    """Of a question that asks for two things both are answered, from two
+    documents, each with its own citations, numbered through."""
+    for question, first, second in (
+            ("HB-2107 film thickness 얼마고 생산 중엔 몇 분마다 check해요?",
+             "75 µm", "Every 30 minutes"),
+            ("For a grade C supplier, what score is that and how is their "
+             "raw material inspected?", "70점 이상 80점 미만",
+             "Every lot tested")):
+        code, a, _ = DESK.ask(question)
+        assert code == 0 and a["status"] == "extract", a
+        assert first in a["answer"] and second in a["answer"], a
+        assert a["answer"].index(first) < a["answer"].index(second), a
+        numbers = [c["n"] for c in a["citations"]]
+        assert numbers == list(range(1, len(numbers) + 1)), a
+        assert all("[%d]" % n in a["answer"] for n in numbers), a
+        assert len({c["doc"] for c in a["citations"]}) == 2, a
+
+
 def several_entries_are_a_choice():
     """A question that leaves open whose account it is gets the choices."""
     code, a, _ = DESK.ask("통장 해지")
@@ -199,6 +218,7 @@ if __name__ == "__main__":
     with e2e.Desk() as DESK:
         e2e.main([documents_become_answers, approved_answers_are_verbatim,
                   opposite_questions_get_opposite_answers,
+                  each_part_of_a_question_is_answered,
                   several_entries_are_a_choice, what_is_not_there_is_refused,
                   search_shows_documents_and_scores,
                   plain_output_lists_sources,
