@@ -44,6 +44,17 @@ static const char *const NOT_LINKING[] = {
     "사고", "창고", "재고", "광고", "예고", "공고", "참고", "경고"};
 static const char *const ALSO[] = {"그리고", "또", "또한", "및"};
 
+/* Words that ask for no other thing: "and how much is it?". */
+static const char *const EMPTY[] = {
+    "much", "many", "long", "high", "often", "far",    "big",  "soon",  "late",
+    "most", "now",  "then", "it",   "that",  "this",   "them", "there", "at",
+    "by",   "for",  "to",   "from", "in",    "what's", "the",  "be"};
+static const char *const EMPTY_KO[] = {
+    "얼마예요",   "얼마인가요", "얼마나요",   "얼마죠",     "얼마야",
+    "언제예요",   "언제인가요", "언제까지요", "언제요",     "언제죠",
+    "어디예요",   "어디인가요", "누구예요",   "누구인가요", "며칠이에요",
+    "며칠인가요", "왜요"};
+
 typedef struct word {
     const char *s; /* without the marks around it */
     size_t n;
@@ -189,6 +200,21 @@ static bool ends_english(const words *w, size_t from, size_t i, size_t *next) {
     return *next < w->n && opens(w, *next);
 }
 
+/* Whether words [from, to) ask for a thing that the part before does not name:
+ * what only leans on it is the same question. */
+static bool names(const words *w, size_t from, size_t to) {
+    for (size_t i = from; i < to; i++) {
+        const word *x = &w->of[i];
+        if (is_any(x, EMPTY_KO, COUNT(EMPTY_KO)))
+            continue;
+        if (w->korean
+                ? !x->asks || to - from == 1
+                : !x->asks && !x->auxiliary && !is_any(x, EMPTY, COUNT(EMPTY)))
+            return true;
+    }
+    return false;
+}
+
 /* First words of the parts; 0 or 1 when it is one question. */
 static size_t cut(const words *w, size_t first[RAG_PARTS_MAX],
                   size_t last[RAG_PARTS_MAX]) {
@@ -205,6 +231,9 @@ static size_t cut(const words *w, size_t first[RAG_PARTS_MAX],
         first[n++] = next;
     }
     last[n - 1] = w->n - 1;
+    for (size_t k = 1; k < n; k++)
+        if (!names(w, first[k], last[k] + 1))
+            return 0;
     return n;
 }
 

@@ -45,10 +45,10 @@ static const struct {
     /* The second leans on the first. */
     {"연회비는 얼마고 언제 빠져나가요?",
      {"연회비는 얼마고?", "연회비 언제 빠져나가요?"}},
-    {"Is there an activation fee, and how high is it?",
-     {"Is there an activation fee?", "activation fee: how high is it?"}},
-    {"Who audits the contractor and how often?",
-     {"Who audits the contractor?", "Who audits the contractor? how often?"}},
+    {"Is there an activation fee, and who sets it?",
+     {"Is there an activation fee?", "activation fee: who sets it?"}},
+    {"Who audits the contractor and who pays?",
+     {"Who audits the contractor?", "Who audits the contractor? who pays?"}},
     /* Three. */
     {"When does the pool open, what does the pass for a month cost, and who "
      "sells the towels?",
@@ -56,6 +56,10 @@ static const struct {
       "who sells the towels?"}},
     /* One. */
     {"연회비는 얼마예요?", {NULL}},
+    {"연회비가 어디에 있고 얼마예요?", {NULL}},
+    {"Is there an activation fee, and how high is it?", {NULL}},
+    {"Who audits the contractor and how often?", {NULL}},
+    {"Do I get time off for that and by how much?", {NULL}},
     {"얼마 이상이면 누구 승인을 받나요?", {NULL}},
     {"누가 하는지 어떻게 알아요?", {NULL}},
     {"어디에 신고하고 나서 언제까지 기다려요?", {NULL}},
