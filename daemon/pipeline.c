@@ -327,6 +327,10 @@ static int step_evidence(rag_asking *a, rag_error *err) {
     if (!a->npassages)
         return rag_asking_refuse(a, "only opposites", err);
     rc = rag_asking_tables(a, err);
+    if (!rc && a->index)
+        rc = rag_index_other_words(a->index, a->question.data, a->question.len,
+                                   &a->other_words, err);
+    opt.also = rag_buf_str(&a->other_words);
     if (!rc)
         rc = rag_evidence_select(rag_buf_str(&a->question), a->passages,
                                  a->npassages, &opt, a->p->parts.sentences,
@@ -401,6 +405,7 @@ void rag_asking_close(rag_asking *a) {
     free(a->vector);
     rag_buf_free(&a->question);
     rag_buf_free(&a->key);
+    rag_buf_free(&a->other_words);
 }
 
 int rag_pipeline_ask(rag_pipeline *p, const rag_ask *ask, rag_answer *out,
@@ -423,6 +428,7 @@ int rag_pipeline_ask(rag_pipeline *p, const rag_ask *ask, rag_answer *out,
     a.probability = NAN;
     rag_buf_init(&a.question, 0);
     rag_buf_init(&a.key, 0);
+    rag_buf_init(&a.other_words, 0);
     int rc = rag_pipeline_question(ask->question, ask->len, &a.question, err);
     if (rc || (rc = rag_asking_begin(&a, err)))
         goto out;

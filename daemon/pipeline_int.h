@@ -35,6 +35,7 @@ typedef struct rag_asking {
     uint64_t opened; /* how many stores had been opened before index was */
     rag_index *index; /* borrowed from the store */
     rag_buf question; /* cleaned */
+    rag_buf other_words; /* what its words are called otherwise */
     const char *lang;
     float *vector;
     double started_ms, deadline_ms;

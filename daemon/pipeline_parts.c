@@ -43,6 +43,7 @@ static int ask(const rag_asking *a, const rag_ask *quiet, const char *question,
                       .probability = NAN};
     rag_buf_init(&x->question, 0);
     rag_buf_init(&x->key, 0);
+    rag_buf_init(&x->other_words, 0);
     *answered = false;
     int rc = rag_buf_append_str(&x->question, question, err);
     if (!rc)
@@ -53,6 +54,7 @@ static int ask(const rag_asking *a, const rag_ask *quiet, const char *question,
     if (x->found.hits[x->hit_of[x->evidence.items[0].passage]].kind ==
         RAG_DOC_FAQ)
         return 0;
+    x->evidence.n = 1; /* what else is near may answer another part */
     x->evidence.cited = cited;
     rc = rag_ground_extract(question, x->lang, &x->evidence, x->passages,
                             x->p->parts.sentences, &p->extract, err);

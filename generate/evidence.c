@@ -643,7 +643,7 @@ static int value_all(const char *question, const query *q,
         }
     int rc = rag_evidence_bounds(question, r, k, err);
     if (!rc)
-        rc = rag_evidence_rows(question, r, k, err);
+        rc = rag_evidence_rows(question, opt->also, r, k, err);
     if (!rc)
         rc = opt->reading
                  ? rag_evidence_read(opt->reading, passages, n, r, k, out, err)

@@ -41,8 +41,8 @@ int rag_evidence_read(const rag_reading_lent *reading,
 int rag_evidence_bounds(const char *question, rag_ranked *s, size_t n,
                         rag_error *err);
 /* Fills row, for sentences in order. evidence_rows.c. */
-int rag_evidence_rows(const char *question, rag_ranked *s, size_t n,
-                      rag_error *err);
+int rag_evidence_rows(const char *question, const char *also, rag_ranked *s,
+                      size_t n, rag_error *err);
 /* Mean and spread of n values taken by get; a spread of 0 becomes 1. */
 void rag_ranked_spread(const rag_ranked *s, size_t n,
                        double (*get)(const rag_ranked *), double *mean,

@@ -9,8 +9,9 @@
  * Of a label count the words and numbers that not all rows share. The row with
  * most of them in the question is named, among equals the one with fewest that
  * are not; it must be alone in that. All of them must be in the question, or
- * most, and more than of any other row. Tables in which a condition decides
- * between rows (evidence_bounds.c) are left alone.
+ * most, and more than of any other row. Where the question's own words name
+ * none, what they are called otherwise may ("할아버지": "조부모 사망"). Tables in
+ * which a condition decides between rows (evidence_bounds.c) are left alone.
  */
 #include "generate/evidence_int.h"
 #include "generate/ground_int.h"
@@ -35,7 +36,8 @@ typedef struct label {
 } label;
 
 typedef struct reading {
-    rag_facts question, cell;
+    rag_facts question, also, cell;
+    bool wide; /* words of `also` count, too */
     label row[ROWS_MAX];
 } reading;
 
@@ -53,6 +55,14 @@ static void add(label *l, uint64_t hash, bool asked) {
     l->part[l->n++].asked = asked;
 }
 
+/* The whole word: "부모" is not "조부모". */
+static bool is_one_of(const rag_facts *f, uint64_t hash) {
+    for (size_t i = 0; i < f->nwords; i++)
+        if (f->word[i].hash == hash)
+            return true;
+    return false;
+}
+
 /* A cell that is no text names nothing. */
 static int read_label(reading *r, const char *s, size_t n, label *l,
                       rag_error *err) {
@@ -62,7 +72,9 @@ static int read_label(reading *r, const char *s, size_t n, label *l,
     for (size_t i = 0; i < f->nwords && !rc; i++)
         if (f->word[i].content) {
             l->words = true;
-            add(l, f->word[i].hash, rag_words_have(q, f, &f->word[i]));
+            add(l, f->word[i].hash,
+                rag_words_have(q, f, &f->word[i]) ||
+                    (r->wide && is_one_of(&r->also, f->word[i].hash)));
         }
     for (size_t i = 0; i < f->nnumbers && !rc; i++) {
         const rag_number *x = &f->number[i];
@@ -106,14 +118,12 @@ static size_t named(label *rows, size_t n) {
     return b->asked && equal == 1 && (most || b->other == 0) ? best : n;
 }
 
-/* Marks the rows s[0..n) of one table. */
-static int mark(reading *r, rag_ranked *s, size_t n, rag_error *err) {
-    size_t found = n;
+/* *found: which of the rows s[0..n) of a table is named; n: none. */
+static int find(reading *r, const rag_ranked *s, size_t n, size_t *found,
+                rag_error *err) {
     bool words = false; /* then what is behind them is no label */
-    for (size_t i = 0; i < n; i++)
-        if (s[i].condition != s[0].condition)
-            return 0;
-    for (size_t column = 1; column <= LABELS && found == n && !words;
+    *found = n;
+    for (size_t column = 1; column <= LABELS && *found == n && !words;
          column++) {
         for (size_t i = 0; i < n; i++) {
             size_t start = 0, end = 0;
@@ -131,15 +141,42 @@ static int mark(reading *r, rag_ranked *s, size_t n, rag_error *err) {
                 return rc;
             words |= r->row[i].words;
         }
-        found = named(r->row, n);
+        *found = named(r->row, n);
     }
-    for (size_t i = 0; i < n && found < n; i++)
-        s[i].row = i == found ? 1 : -1;
     return 0;
 }
 
-int rag_evidence_rows(const char *question, rag_ranked *s, size_t n,
-                      rag_error *err) {
+/* Marks the rows s[0..n) of one table. */
+static int mark(reading *r, rag_ranked *s, size_t n, rag_error *err) {
+    size_t found = n;
+    int rc = 0;
+    for (size_t i = 0; i < n; i++)
+        if (s[i].condition != s[0].condition)
+            return 0;
+    for (int wide = 0; wide < 2 && found == n && !rc; wide++) {
+        r->wide = wide && r->also.nwords;
+        if (wide == r->wide)
+            rc = find(r, s, n, &found, err);
+    }
+    for (size_t i = 0; i < n && found < n; i++)
+        s[i].row = i == found ? 1 : -1;
+    return rc;
+}
+
+/* The question and its other words; *out is owned, also after a failure. */
+static int begin(const char *question, const char *also, reading **out,
+                 rag_error *err) {
+    reading *r = *out = calloc(1, sizeof *r);
+    if (!r)
+        return rag_error_set(err, RAG_E_NOMEM, "out of memory");
+    int rc = rag_facts_read(question, strlen(question), &r->question, err);
+    if (!rc && also)
+        rc = rag_facts_read(also, strlen(also), &r->also, err);
+    return rc;
+}
+
+int rag_evidence_rows(const char *question, const char *also, rag_ranked *s,
+                      size_t n, rag_error *err) {
     reading *r = NULL; /* once there is a table */
     int rc = 0;
     for (size_t i = 0, to; i < n && !rc; i = to) {
@@ -151,18 +188,16 @@ int rag_evidence_rows(const char *question, rag_ranked *s, size_t n,
             rag_table_dashes(s[to].text, s[to].len))
             rows--; /* the last is the header of what follows */
         bool table = rows > 1 && rows <= ROWS_MAX;
-        if (table && !r) {
-            r = malloc(sizeof *r);
-            rc = r ? rag_facts_read(question, strlen(question), &r->question,
-                                    err)
-                   : rag_error_set(err, RAG_E_NOMEM, "out of memory");
-        }
+        if (table && !r)
+            rc = begin(question, also, &r, err);
         if (table && !rc)
             rc = mark(r, s + i, rows, err);
         to += to == i;
     }
-    if (r)
+    if (r) {
         rag_facts_free(&r->question);
+        rag_facts_free(&r->also);
+    }
     free(r);
     return rc == RAG_E_DATA ? 0 : rc; /* the question is no text */
 }

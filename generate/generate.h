@@ -104,6 +104,7 @@ typedef struct rag_evidence_options {
     size_t max_tokens; /* 0: 300 */
     size_t max_items; /* 0: 3; at most RAG_EVIDENCE_MAX */
     size_t max_chars_ko, max_chars_en; /* a window; 0: 260 and 420 */
+    const char *also; /* what the question's words are called otherwise; NULL */
     const rag_similarity *similar; /* NULL: words alone */
     /* Not NULL: its word counts most, and similar is not asked. The passages
      * must come best first. */

@@ -13,6 +13,7 @@
 #ifndef RAG_INDEX_INDEX_H
 #define RAG_INDEX_INDEX_H
 
+#include "base/buf.h"
 #include "base/document.h"
 #include "base/error.h"
 
@@ -283,6 +284,12 @@ void rag_index_result_free(rag_index_result *r);
 int rag_index_faq_exact(rag_index *ix, const char *key, size_t len,
                         const char *collection, int64_t now, size_t max,
                         rag_index_result *out, rag_error *err);
+
+/* Appends what the lexicon calls the words of s[0..n) otherwise, in Korean and
+ * English, a comma behind each: for judging what a search found.
+ * RAG_E_NOMEM is the only failure. Any thread. */
+int rag_index_other_words(const rag_index *ix, const char *s, size_t n,
+                          rag_buf *out, rag_error *err);
 
 /* Text of a document [start,end) clipped to it (end SIZE_MAX: all); free
  * with free(). RAG_E_NOTFOUND. For quotes, neighbours of a chunk, checks. */

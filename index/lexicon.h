@@ -77,6 +77,11 @@ int rag_lexicon_widen(const rag_lexicon *l, const char *s, size_t n,
                       const rag_tuning *t, rag_lexicon_use use,
                       rag_query_term *terms, size_t *count, rag_error *err);
 
+/* Appends to out, each with ", " behind it, the same other terms as they are
+ * written. RAG_E_NOMEM is the only failure. Any thread. */
+int rag_lexicon_say(const rag_lexicon *l, const char *s, size_t n, rag_buf *out,
+                    rag_error *err);
+
 /*
  * The idf of widened terms, once frequencies (df, of `chunks`) are filled in:
  * all alternatives of what was named have that of one word, as frequent as they

@@ -46,6 +46,8 @@ typedef struct widening {
     double weight; /* a token */
     bool content[WORDS_MAX]; /* its words that are no function words */
     unsigned stemmed; /* 1 + the word whose stem was added */
+    rag_buf
+        *said; /* NULL, or gets the terms themselves, and no tokens are added */
     rag_error *err;
 } widening;
 
@@ -170,6 +172,10 @@ static int add_side(widening *w, const char *side, bool korean, double weight,
             if (rc != 0 || (own.len == than->len &&
                             memcmp(own.text, than->key, own.len) == 0))
                 continue;
+        }
+        if (w->said) {
+            rc = rag_buf_printf(w->said, w->err, "%.*s, ", (int)n, term);
+            continue;
         }
         memset(w->content, 0, sizeof(w->content));
         rc = rag_terms_content(term, n, mark_content, w, w->err);
@@ -313,19 +319,13 @@ static int latin_word(widening *w, size_t i, size_t *words) {
     return add_concepts(w, &best, false);
 }
 
-int rag_lexicon_widen(const rag_lexicon *l, const char *s, size_t n,
-                      const rag_tuning *t, rag_lexicon_use use,
-                      rag_query_term *terms, size_t *count, rag_error *err) {
-    widening *w = calloc(1, sizeof(*w));
+static int walk(widening like, const char *s, size_t n, rag_error *err) {
+    widening *w = malloc(sizeof(*w));
     int rc;
 
     if (w == NULL)
         return rag_error_set(err, RAG_E_NOMEM, "no memory for other words");
-    w->lexicon = l;
-    w->t = t;
-    w->use = use;
-    w->terms = terms;
-    w->count = count;
+    *w = like;
     w->s = s;
     w->err = err;
     if (n > RAG_QUERY_BYTES_MAX)
@@ -340,6 +340,22 @@ int rag_lexicon_widen(const rag_lexicon *l, const char *s, size_t n,
     }
     free(w);
     return rc;
+}
+
+int rag_lexicon_widen(const rag_lexicon *l, const char *s, size_t n,
+                      const rag_tuning *t, rag_lexicon_use use,
+                      rag_query_term *terms, size_t *count, rag_error *err) {
+    widening w = {
+        .lexicon = l, .t = t, .use = use, .terms = terms, .count = count};
+
+    return walk(w, s, n, err);
+}
+
+int rag_lexicon_say(const rag_lexicon *l, const char *s, size_t n, rag_buf *out,
+                    rag_error *err) {
+    widening w = {.lexicon = l, .use = {1, 1, 1, 0}, .said = out};
+
+    return walk(w, s, n, err);
 }
 
 /* ---- frequencies ---------------------------------------------------------------------- */

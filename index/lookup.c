@@ -2,7 +2,7 @@
  * lookup.c - what is found without ranking: exact FAQ questions and texts;
  * and the self test of the whole chain. Any thread.
  */
-#include "index/index_int.h"
+#include "index/lexicon.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -116,6 +116,11 @@ int rag_index_text(rag_index *ix, const char *doc, size_t start, size_t end,
         *len = n;
     rag_index_give(ix, s, rc != 0 && rc != RAG_E_NOTFOUND);
     return rc;
+}
+
+int rag_index_other_words(const rag_index *ix, const char *s, size_t n,
+                          rag_buf *out, rag_error *err) {
+    return rag_lexicon_say(rag_index_lexicon(ix), s, n, out, err);
 }
 
 /* ---- self test --------------------------------------------------------------------- */

@@ -61,6 +61,9 @@ def each_part_of_a_question_is_answered():
     """Of a question that asks for two things both are answered, from two
     documents, each with its own citations, numbered through."""
     for question, first, second in (
+            ("할아버지가 돌아가셔서 여쭙니다. 휴가는 며칠이고 경조금은 "
+             "얼마인지 알려 주세요.", "외조부모 사망 | 3일",
+             "조부모 사망 | 300,000원"),
             ("HB-2107 film thickness 얼마고 생산 중엔 몇 분마다 check해요?",
              "75 µm", "Every 30 minutes"),
             ("For a grade C supplier, what score is that and how is their "

@@ -249,6 +249,26 @@ static void a_bad_line_is_named(void **state) {
 }
 
 /* Terms separated by ", ", of one script, none twice, at most six. */
+static void other_words_are_told(void **state) {
+    static const char question[] = "체카 연회비는 얼마고 grandmother";
+    rag_lexicon *l;
+    rag_error err;
+    rag_buf b;
+
+    (void)state;
+    rag_buf_init(&b, 0);
+    must(rag_lexicon_open(NULL, &l, &err), &err);
+    must(rag_lexicon_say(l, question, sizeof(question) - 1, &b, &err), &err);
+    assert_non_null(strstr(rag_buf_str(&b), "annual fee, "));
+    assert_non_null(strstr(rag_buf_str(&b), "조부모, "));
+    assert_null(strchr(rag_buf_str(&b), '~'));
+    rag_buf_free(&b);
+    must(rag_lexicon_say(l, "", 0, &b, &err), &err);
+    assert_int_equal(b.len, 0);
+    rag_buf_free(&b);
+    rag_lexicon_close(l);
+}
+
 static void the_lexicon_is_well_formed(void **state) {
     (void)state;
     for (size_t i = 0; i < 2 * sizeof(lexicon) / sizeof(lexicon[0]); i++) {
@@ -290,6 +310,7 @@ int main(void) {
         cmocka_unit_test(alternatives_count_as_one_word),
         cmocka_unit_test(a_company_adds_words),
         cmocka_unit_test(a_bad_line_is_named),
+        cmocka_unit_test(other_words_are_told),
         cmocka_unit_test(the_lexicon_is_well_formed),
     };
 
