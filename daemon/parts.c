@@ -13,6 +13,7 @@
 
 #define WORDS_MAX 80 /* of a question that is looked at */
 #define FEW_WORDS 3 /* "and how often?": not to be asked by themselves */
+#define FEW_WORDS_KO 2
 #define REACH 4 /* words from a Korean question word to its connective */
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -30,6 +31,8 @@ static const char *const AUXILIARY[] = {
 static const char *const SUBJECT[] = {"i",   "we",  "it",   "there",  "the",
                                       "my",  "our", "this", "that",   "they",
                                       "you", "a",   "an",   "someone"};
+static const char *const SUBJECT_WH[] = {"who", "what", "which", "whose",
+                                         "what's"};
 static const char *const BEFORE_WH[] = {"by", "at",   "for",  "to",
                                         "in", "from", "with", "on"};
 /* Connectives that end the word of a clause, longest first. */
@@ -170,8 +173,6 @@ static bool ends_korean(const words *w, size_t from, size_t i, size_t *next) {
     *next = i + 1;
     if (!asked(w, reach, i + 1))
         return false;
-    if (x->mark == '?')
-        return true;
     if (begins_any(x, ALSO, COUNT(ALSO)))
         return false;
     if (is_any(y, ALSO, COUNT(ALSO)) && i + 2 < w->n) {
@@ -197,7 +198,31 @@ static bool ends_english(const words *w, size_t from, size_t i, size_t *next) {
         ++*next;
     else if (!w->of[i].mark)
         return false;
-    return *next < w->n && opens(w, *next);
+    if (*next >= w->n || !opens(w, *next))
+        return false;
+    /* "when on my last day" is no clause, "who pays" is one. */
+    bool clause = is_any(&w->of[*next], SUBJECT_WH, COUNT(SUBJECT_WH));
+    for (size_t k = *next; k < w->n && !clause; k++)
+        clause = w->of[k].auxiliary;
+    return clause;
+}
+
+/* The same of a sentence with a question word that ends with a question mark:
+ * the next one needs no such word when it ends with one, too. (Without such a
+ * word in the first, the next mostly leans on it: "Can I ...? How much?") */
+static bool ends_sentence(const words *w, size_t from, size_t i, size_t *next) {
+    static const char *const ALSO_EN[] = {"and", "also"};
+    *next = i + 1;
+    size_t k = from;
+    while (k <= i && !(w->of[k].asks && (w->korean || opens(w, k))))
+        k++;
+    if (w->of[i].mark != '?' || k > i)
+        return false;
+    if (*next + 1 < w->n && (is_any(&w->of[*next], ALSO, COUNT(ALSO)) ||
+                             is_any(&w->of[*next], ALSO_EN, COUNT(ALSO_EN))))
+        ++*next;
+    return (w->of[w->n - 1].mark == '?' && w->n - *next > FEW_WORDS_KO) ||
+           asked(w, *next, w->n);
 }
 
 /* Whether words [from, to) ask for a thing that the part before does not name:
@@ -221,9 +246,12 @@ static size_t cut(const words *w, size_t first[RAG_PARTS_MAX],
     size_t n = 1, next;
     first[0] = 0;
     for (size_t i = 0; i + 1 < w->n; i++) {
-        bool end = w->korean ? ends_korean(w, first[n - 1], i, &next)
-                             : ends_english(w, first[n - 1], i, &next);
-        if (!end || !asked(w, next, w->n))
+        bool end = ends_sentence(w, first[n - 1], i, &next);
+        if (!end)
+            end = (w->korean ? ends_korean : ends_english)(w, first[n - 1], i,
+                                                           &next) &&
+                  asked(w, next, w->n);
+        if (!end)
             continue;
         if (n == RAG_PARTS_MAX)
             return 0;
@@ -231,6 +259,8 @@ static size_t cut(const words *w, size_t first[RAG_PARTS_MAX],
         first[n++] = next;
     }
     last[n - 1] = w->n - 1;
+    if (last[0] == first[0]) /* "When and where ...?" */
+        return 0;
     for (size_t k = 1; k < n; k++)
         if (!names(w, first[k], last[k] + 1))
             return 0;
@@ -239,13 +269,9 @@ static size_t cut(const words *w, size_t first[RAG_PARTS_MAX],
 
 /* What is said before anything is asked: up to the first part's question. */
 static size_t said_first(const words *w, size_t last) {
-    size_t to = 0;
-    for (size_t i = 0; i <= last; i++) {
+    for (size_t i = 0; i <= last; i++)
         if (w->korean ? w->of[i].asks : begins_clause(w, 0, i) && opens(w, i))
-            return w->korean ? i : to;
-        if (strchr(".!,;", w->of[i].mark))
-            to = i + 1;
-    }
+            return i;
     return 0;
 }
 
@@ -269,7 +295,7 @@ static int write_part(const words *w, const char *before, size_t before_len,
 static int write_later(const words *w, rag_parts *p, size_t said, size_t first,
                        size_t last, rag_error *err) {
     char **out = &p->of[p->n], **bare = &p->bare[p->n];
-    bool few = last - first < FEW_WORDS;
+    bool few = last - first < (w->korean ? FEW_WORDS_KO : FEW_WORDS);
     rag_followup f = {0};
     int rc = write_part(w, "", 0, first, last, bare, err);
     if (!rc)

@@ -4,10 +4,10 @@
  *
  * What answers the one seldom answers the other, so each part is asked by
  * itself. By rules, from the question's own words: a part is what stands
- * between two question words that a connective or a question mark keeps apart,
- * with what the whole question says first ("할아버지가 돌아가셨어요."), or as
- * a follow-up of the first part when it leans on that (followup.h). Where in
- * doubt it is one question. Pure; any thread.
+ * between two question words that a connective keeps apart, or behind a
+ * question of its own, with what the whole question says first ("할아버지가
+ * 돌아가셨어요."), or as a follow-up of the first part when it leans on that
+ * (followup.h). Where in doubt it is one question. Pure; any thread.
  */
 #ifndef RAG_DAEMON_PARTS_H
 #define RAG_DAEMON_PARTS_H
