@@ -106,6 +106,7 @@ static const key KEYS[] = {
     {"answer.faq_cosine", KEY_NUM, AT(faq_cosine), "0.85", 0, 1, LIVE},
     {"answer.faq_certainty", KEY_NUM, AT(faq_certainty), "0.80", 0, 2, LIVE},
     {"answer.gate", KEY_NUM, AT(gate), "0.5", 0, 1, LIVE},
+    {"answer.false_answers", KEY_NUM, AT(false_answers), "1", 0, 1, LIVE},
     {"answer.cache_entries", KEY_INT, AT(cache_entries), "1000", 0,
      RAG_CACHE_ENTRIES_MAX, LIVE},
     {"answer.cache_bytes", KEY_INT, AT(cache_bytes), "8388608", 0,

@@ -75,6 +75,8 @@ typedef struct rag_config {
     double faq_cosine; /* a near match needs at least this */
     double faq_certainty; /* to be the answer in other words than the entry's */
     double gate; /* evidence below this probability is refused */
+    double false_answers; /* below 1, in place of gate: the rate of questions
+                           * without an answer that may be answered */
     long cache_entries, cache_bytes; /* answers kept for the same question */
     char *gate_file; /* a gate of one's own; "" the built-in one */
     /* [desk] */

@@ -15,6 +15,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,18 +295,33 @@ static rag_pipeline_parts parts_of(const rag_daemon *d) {
                                 .desk = d->desk};
 }
 
+/* What a bound on false answers costs, told to whoever set it. */
+static void tell_gate(const rag_daemon *d, const rag_config *config) {
+    double refused, least = rag_gate_point(d->gate, config, &refused);
+    if (isnan(refused))
+        return;
+    rag_log(least < 1 ? RAG_LOG_INFO : RAG_LOG_WARN, "gate.point",
+            RAG_D("false_answers", config->false_answers), RAG_D("gate", least),
+            RAG_D("false_refusals", refused));
+}
+
 /* A gate is fitted for one encoder and one way of asking: with others its
  * probabilities would mean nothing. */
 static int start_gate(rag_daemon *d, rag_error *err) {
     const char *file = d->config->gate_file;
-    if (!*file)
-        return rag_gate_default(d->reader != NULL, &d->gate, err);
-    char *fingerprint = NULL;
-    rag_pipeline_parts parts = parts_of(d);
-    int rc = rag_gate_name(&parts, &fingerprint, err);
+    int rc;
+    if (!*file) {
+        rc = rag_gate_default(d->reader != NULL, &d->gate, err);
+    } else {
+        char *fingerprint = NULL;
+        rag_pipeline_parts parts = parts_of(d);
+        rc = rag_gate_name(&parts, &fingerprint, err);
+        if (!rc)
+            rc = rag_gate_load(file, fingerprint, &d->gate, err);
+        free(fingerprint);
+    }
     if (!rc)
-        rc = rag_gate_load(file, fingerprint, &d->gate, err);
-    free(fingerprint);
+        tell_gate(d, d->config);
     return rc;
 }
 
@@ -405,6 +421,7 @@ void rag_daemon_reload(rag_daemon *d, rag_config *config) {
     rag_config_diff(now, config, on_difference, NULL);
     rag_config_unref(now);
     rag_pipeline_configure(d->pipeline, config);
+    tell_gate(d, config);
 }
 
 void rag_daemon_tick(rag_daemon *d) {

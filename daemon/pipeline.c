@@ -349,7 +349,7 @@ static int step_gate(rag_asking *a, rag_error *err) {
     int rc = rag_asking_judge(a, NAN, NULL, err);
     /* The very code that is asked about is evidence enough to read on: rows of
      * tables are far from questions in meaning. */
-    if (!rc && !a->evidence.named && a->probability < a->config->gate)
+    if (!rc && !a->evidence.named && a->probability < rag_asking_gate(a))
         rc = rag_asking_refuse(a, "gate", err);
     return rc;
 }

@@ -44,6 +44,14 @@ typedef struct rag_pipeline_parts {
  * free with free(). */
 int rag_gate_name(const rag_pipeline_parts *parts, char **out, rag_error *err);
 
+/*
+ * What evidence must be worth to be answered from: `gate`, or where
+ * `false_answers` is set the fitted threshold that keeps to it. *false_refusals
+ * (may be NULL): what that costs of what could be answered, NAN with `gate`.
+ */
+double rag_gate_point(const rag_gate *gate, const rag_config *config,
+                      double *false_refusals);
+
 int rag_pipeline_open(const rag_pipeline_parts *parts, rag_config *config,
                       rag_pipeline **out, rag_error *err);
 void rag_pipeline_close(rag_pipeline *p); /* after all requests returned */

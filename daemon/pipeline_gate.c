@@ -27,6 +27,16 @@ static void signals_of(const rag_index_result *r, rag_gate_signals *out) {
     out->lexical_top = r->best_bm25;
 }
 
+double rag_gate_point(const rag_gate *gate, const rag_config *config,
+                      double *false_refusals) {
+    if (false_refusals)
+        *false_refusals = NAN;
+    if (config->false_answers < 1)
+        return rag_gate_threshold(gate, 0, config->false_answers,
+                                  false_refusals);
+    return config->gate;
+}
+
 int rag_gate_name(const rag_pipeline_parts *parts, char **out, rag_error *err) {
     rag_encoder_info e;
     rag_reader_info r = {.fingerprint = "none"};
@@ -41,6 +51,10 @@ int rag_gate_name(const rag_pipeline_parts *parts, char **out, rag_error *err) {
         rc = rag_buf_steal(&b, out, NULL, err);
     rag_buf_free(&b);
     return rc;
+}
+
+double rag_asking_gate(const rag_asking *a) {
+    return rag_gate_point(a->p->parts.gate, a->config, NULL);
 }
 
 int rag_asking_judge(rag_asking *a, double refusal_logprob,

@@ -99,7 +99,7 @@ typedef struct speaking {
 /* Whether what the model said, and how much it doubted, leaves the evidence
  * likely enough. */
 static bool trusted(speaking *s, const rag_grounding *g) {
-    double least = s->a->config->gate;
+    double least = rag_asking_gate(s->a);
     if (!s->a->evidence.named) /* it has passed the first step */
         least *= SECOND_SHARE;
     return rag_asking_judge(s->a, s->gen->refusal_logprob, g, &s->err) == 0 &&

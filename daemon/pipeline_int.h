@@ -100,6 +100,9 @@ bool rag_asking_cancelled(const rag_asking *a);
 int rag_asking_judge(rag_asking *a, double refusal_logprob,
                      const rag_grounding *grounding, rag_error *err);
 
+/* What that must be at least. */
+double rag_asking_gate(const rag_asking *a);
+
 /* pipeline_read.c: a rag_reading_lent's read; user is the rag_asking. */
 int rag_asking_read(void *user, const rag_passage *passages, size_t n,
                     rag_read *out, rag_error *err);

@@ -189,6 +189,19 @@ static json_t *generator_status(rag_pipeline *p, json_t *missing) {
                      (int)s.restarts, "message", s.message);
 }
 
+/* The gate in force, and what it is expected to cost where that is known. */
+static json_t *gate_status(rag_pipeline *p, const char *fingerprint) {
+    double refused;
+    rag_config *c = rag_pipeline_config(p);
+    double least = rag_gate_point(p->parts.gate, c, &refused);
+    rag_config_unref(c);
+    json_t *v =
+        json_pack("{ss sf}", "fingerprint", fingerprint, "least", least);
+    if (v && !isnan(refused))
+        json_object_set_new(v, "false_refusals", json_real(refused));
+    return v;
+}
+
 int rag_pipeline_status(rag_pipeline *p, json_t **out, bool *ready,
                         rag_error *err) {
     rag_pipeline_load load;
@@ -216,7 +229,7 @@ int rag_pipeline_status(rag_pipeline *p, json_t **out, bool *ready,
     if (v)
         json_object_set_new(v, "desk", rag_desk_status(p->parts.desk));
     if (v && !rag_gate_name(&p->parts, &gate, err))
-        json_object_set_new(v, "gate", json_pack("{ss}", "fingerprint", gate));
+        json_object_set_new(v, "gate", gate_status(p, gate));
     free(gate);
     *ready = ok;
     return done(v, out, err);

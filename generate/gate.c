@@ -528,11 +528,11 @@ double rag_gate_threshold(const rag_gate *g, int which,
                           double max_false_answers, double *false_refusals) {
     const step *s = &g->step[which != 0];
     size_t k = 0;
-    while (k + 1 < s->points && s->answered[k] > max_false_answers)
+    while (k < s->points && s->answered[k] > max_false_answers)
         k++;
     if (false_refusals)
-        *false_refusals = s->points ? s->refused[k] : 0;
-    return s->points ? s->threshold[k] : 0.5;
+        *false_refusals = k < s->points ? s->refused[k] : 1;
+    return k < s->points ? s->threshold[k] : 1;
 }
 
 /* ---- file ----------------------------------------------------------------------------- */

@@ -455,9 +455,10 @@ void rag_gate_free(rag_gate *g);
 double rag_gate_probability(const rag_gate *g, int step,
                             const double feature[RAG_GATE_FEATURES]);
 /*
- * The threshold at which at most max_false_answers (a rate of unanswerable
- * questions, 0..1) are answered; *false_refusals (may be NULL): the rate of
- * answerable ones it costs, both as cross-validation saw them.
+ * The lowest known threshold at which at most max_false_answers (a rate of
+ * unanswerable questions, 0..1) are answered; *false_refusals (may be NULL):
+ * the rate of answerable ones it costs, both as they were when the gate was
+ * fitted. 1 and 1 when not even the highest one does.
  */
 double rag_gate_threshold(const rag_gate *g, int step, double max_false_answers,
                           double *false_refusals);

@@ -350,6 +350,29 @@ def settings_are_reloaded():
         assert "Call 1588-0000." in a["answer"], a
 
 
+def false_answers_can_be_bounded():
+    """A bound on false answers takes the gate's place, and its price is told;
+    without one the gate decides again."""
+    with Stage() as s:
+        d = s.serve()
+        gate = s.http("GET", "/v1/status")[2]
+        assert json.loads(gate)["gate"]["least"] == 0.5, gate
+        assert s.ask_http()[1]["status"] != "refused"
+        s.config("[answer]\nfalse_answers = 0\n")
+        d.send_signal(signal.SIGHUP)
+        e2e.wait_for("the price", lambda: "gate.point" in s.log())
+        gate = json.loads(s.http("GET", "/v1/status")[2])["gate"]
+        assert gate["least"] == gate["false_refusals"] == 1, gate
+        a = s.ask_http()[1]
+        assert a["status"] == "refused", a
+        s.config("[answer]\nfalse_answers = 0.3\n")
+        d.send_signal(signal.SIGHUP)
+        e2e.wait_for("an answer", lambda:
+                     s.ask_http()[1]["status"] != "refused")
+        gate = json.loads(s.http("GET", "/v1/status")[2])["gate"]
+        assert 0 < gate["least"] < 1 > gate["false_refusals"] > 0, gate
+
+
 def a_company_s_own_words_find():
     """index.lexicon: words that nobody else has find what they stand for; a
     line that cannot be read stops the start, with its place."""
@@ -475,6 +498,6 @@ if __name__ == "__main__":
               new_documents_are_served_without_a_restart,
               an_ingest_that_was_killed_is_run_again,
               the_service_manager_passes_sockets, settings_are_reloaded,
-              a_company_s_own_words_find,
+              false_answers_can_be_bounded, a_company_s_own_words_find,
               tcp_wants_its_token, bad_requests_get_their_status,
               slow_senders_are_closed, many_clients_at_once])

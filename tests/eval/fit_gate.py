@@ -10,9 +10,11 @@ made unless it is there: remove FOLDER after a change of encoder, reader or
 search. FILE is a ragd.conf to evaluate with, for another reader or encoder.
 
 Prints for each set what docs/GROUNDING.md tells of it, and for those with
-documents what is answered rightly, refused, and answered without an answer.
---write writes the weights and the curve of both rates over thresholds.
-tests/eval/unseen is measured only: nothing is fitted on it.
+documents what is answered rightly, refused, and answered without an answer, also
+with `false_answers` set. --write writes the weights and the curve of both rates
+over thresholds. Measured only, with nothing fitted on them: tests/eval/unseen,
+nomiracl_en, and finreg_ko in two halves of which each lacks the articles that the
+other's questions ask for; of the last two also what a gate of their own does.
 """
 import argparse
 import glob
@@ -36,7 +38,10 @@ WEIGHT = {"samples": 2, "documents": 2, "finreg_ko": 2, "banking77_en": 0.5,
           "squad2_en": 0.5, "wrong": 1, "kept-out": 1}
 OWN = {"samples": "samples", "documents": "tests/eval/documents",
        "unseen": "tests/eval/unseen"}
-PARTS = (("banking77_en", 240), ("squad2_en", 200), ("finreg_ko", 120))
+MEASURED = ("unseen", "nomiracl_en", "removed-1", "removed-2")
+PARTS = (("banking77_en", 240), ("squad2_en", 200), ("finreg_ko", 120),
+         ("nomiracl_en", 500))
+BOUNDS = (0.02, 0.05, 0.1, 0.2, 0.3)  # on false answers, told of
 ELSEWHERE = (("squad2_en", 60), ("finreg_ko", 40), ("hotpotqa_en", 50),
              ("nomiracl_en", 50))
 OFF_TOPIC = """오늘 서울 날씨 어때?
@@ -122,11 +127,36 @@ def write_kept_out(folder):
     write_lines(os.path.join(to, "queries.jsonl"), questions)
 
 
+def write_removed(folder, rng):
+    """finreg_ko twice: half of the articles asked for gone, then the others."""
+    name = "finreg_ko"
+    path = os.path.join(desk.SHARED, "data", "retrieval", name, "docs.jsonl")
+    documents = list(reader.read_lines([path]))
+    questions = [q for q in read_set(name) if q["relevant"]]
+    asked = sorted({d for q in questions for d in q["relevant"]})
+    rng.shuffle(asked)
+    for half in (0, 1):
+        gone = set(asked[half::2])
+        kept = []
+        for q in questions:
+            there = [d for d in q["relevant"] if d not in gone]
+            if not there:
+                kept.append(dict(q, relevant=[], answers=[], answerable=False))
+            elif len(there) == len(q["relevant"]):
+                kept.append(q)
+        to = os.path.join(folder, "removed-%d" % (half + 1))
+        os.makedirs(to)
+        write_lines(os.path.join(to, "docs.jsonl"),
+                    [d for d in documents if d["id"] not in gone])
+        write_lines(os.path.join(to, "queries.jsonl"), kept)
+
+
 def write_sets(folder):
     rng = random.Random(5)
     write_parts(folder, rng)
     write_wrong(folder, rng)
     write_kept_out(folder)
+    write_removed(folder, rng)
 
 
 def evaluate(folder, config):
@@ -138,7 +168,7 @@ def evaluate(folder, config):
                 f.write(given.read() + "\n")
         f.write("[answer]\ngate = 0.01\n")
     reports = {}
-    for name in [*WEIGHT, "unseen"]:
+    for name in [*WEIGHT, *MEASURED]:
         out = os.path.join(folder, name + ".json")
         at = os.path.join(desk.ROOT, OWN[name]) if name in OWN else \
             os.path.join(folder, name)
@@ -154,10 +184,12 @@ def evaluate(folder, config):
 # --- fitting ----------------------------------------------------------------------
 
 def examples(outcomes):
-    """(features, answerable) of what the gate is asked about."""
+    """(features, answerable) of what the gate is asked about. Where nobody
+    knows which document answers (first -1), whatever was found."""
     return [([float(o["features"][k]) for k in FEATURES], o["answerable"])
             for o in outcomes if o.get("features") and
-            (not o["answerable"] or 0 < o.get("first", 0) <= PASSAGES)]
+            (not o["answerable"] or o.get("first") == -1 or
+             0 < o.get("first", 0) <= PASSAGES)]
 
 
 def sigmoid(x):
@@ -217,35 +249,58 @@ def auroc(pos, neg):
     return won / (len(pos) * len(neg))
 
 
-def passes(gate, o):
+def passes(gate, o, least=0.5):
     """Without features the gate was not asked: a desk's entry, or refused."""
     if not o.get("features"):
         return o["status"] != "refused"
-    return logit(gate, [float(o["features"][k]) for k in FEATURES]) >= 0
+    return sigmoid(logit(gate, [float(o["features"][k])
+                                for k in FEATURES])) >= least
 
 
-def tell(gate, reports):
-    print("%-13s %8s %8s %12s %8s" % ("", "AUROC", "refused", "answered",
-                                      "at 10 %"))
-    for name, outcomes in reports.items():
+def point(rates, bound):
+    """As rag_gate_threshold of generate/gate.c."""
+    return next((t for t, a in zip(rates["threshold"], rates["false_answers"])
+                 if a <= bound), 1)
+
+
+def tell_own(folder, *names):
+    """What a gate fitted on these reports alone does, cross-validated."""
+    print("own, %s:" % " ".join(names), flush=True)
+    subprocess.run([os.path.join(desk.BUILD, "ragd"), "--fit-gate",
+                    os.path.join(folder, "own.gate")] +
+                   [os.path.join(folder, n + ".json") for n in names],
+                   check=True)
+
+
+def tell(gate, rates, reports):
+    print("%-13s %8s %8s %12s %8s %8s" % ("", "AUROC", "refused", "answered",
+                                          "at 5 %", "at 10 %"))
+    whole = {n: o for n, o in reports.items() if not n.startswith("removed")}
+    whole["removed"] = reports["removed-1"] + reports["removed-2"]
+    for name, outcomes in whole.items():
         scored = [(logit(gate, x), y) for x, y in examples(outcomes)]
         neg = [v for v, y in scored if not y]
         if name == "wrong":
             scored = [(logit(gate, x), y) for x, y in
                       examples(reports["samples"])]
         pos = sorted(v for v, y in scored if y)
-        least = pos[len(pos) // 10]
-        print("%-13s %8.3f %8.2f %5.2f of %3d %8.2f" % (
+        at = [sum(v >= pos[len(pos) // k] for v in neg) / len(neg)
+              for k in (20, 10)]
+        print("%-13s %8.3f %8.2f %5.2f of %3d %8.2f %8.2f" % (
             name, auroc(pos, neg), sum(v < 0 for v in pos) / len(pos),
-            sum(v >= 0 for v in neg) / len(neg), len(neg),
-            sum(v >= least for v in neg) / len(neg)))
-    for name in OWN:
-        asked = [(o, passes(gate, o)) for o in reports[name]]
-        real = [(o, ok) for o, ok in asked if o["answerable"]]
-        traps = [ok for o, ok in asked if not o["answerable"]]
-        print("%-13s right %.3f refused %.3f traps %.3f" % (
-            name, sum(ok and bool(o.get("right")) for o, ok in real) / len(real),
-            sum(not ok for _, ok in real) / len(real), sum(traps) / len(traps)))
+            sum(v >= 0 for v in neg) / len(neg), len(neg), *at))
+    for bound in (1, *BOUNDS):
+        least = 0.5 if bound == 1 else point(rates, bound)
+        print("false_answers %g: gate %.3f" % (bound, least))
+        for name in OWN:
+            asked = [(o, passes(gate, o, least)) for o in reports[name]]
+            real = [(o, ok) for o, ok in asked if o["answerable"]]
+            traps = [ok for o, ok in asked if not o["answerable"]]
+            print("%-13s right %.3f refused %.3f traps %.3f" % (
+                name,
+                sum(ok and bool(o.get("right")) for o, ok in real) / len(real),
+                sum(not ok for _, ok in real) / len(real),
+                sum(traps) / len(traps)))
 
 
 def write(gate, rates):
@@ -286,9 +341,12 @@ def main():
     gate = fit(rows)
     print("WEIGHT %s BIAS %.3f" % (" ".join(
         "%s %.3f" % p for p in zip(FEATURES, gate["weight"])), gate["bias"]))
-    tell(gate, reports)
+    rates = curve(gate, rows)
+    tell(gate, rates, reports)
+    tell_own(args.folder, "removed-1", "removed-2")
+    tell_own(args.folder, "nomiracl_en")
     if args.write:
-        write(gate, curve(gate, rows))
+        write(gate, rates)
 
 
 if __name__ == "__main__":

@@ -91,6 +91,8 @@ static void mistakes_name_their_line(void **state) {
     refuses("[server]\nsocket_mode = 0999\n", RAG_E_DATA, "octal");
     refuses("[answer]\nfaq = perhaps\n", RAG_E_DATA, "perhaps");
     refuses("[answer]\ngate = 1.5\n", RAG_E_DATA, "answer.gate");
+    refuses("[answer]\nfalse_answers = 2%\n", RAG_E_DATA,
+            "answer.false_answers");
     refuses("[server]\nqueue = 1\nqueue = 2\n", RAG_E_DATA, "twice");
     refuses("[server]\nnonsense\n", RAG_E_DATA, ":2");
 }

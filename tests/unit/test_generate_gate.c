@@ -47,6 +47,18 @@ static rag_gate_example *examples(size_t n) {
     return e;
 }
 
+/* The share of examples without an answer that the second step lets pass. */
+static double wrongly_answered(const rag_gate *g, const rag_gate_example *e,
+                               size_t n, double least) {
+    size_t bad = 0, passed = 0;
+    for (size_t i = 0; i < n; i++) {
+        bad += !e[i].answerable;
+        passed += !e[i].answerable &&
+                  rag_gate_probability(g, 1, e[i].feature) >= least;
+    }
+    return (double)passed / (double)bad;
+}
+
 static void test_fit(void **state) {
     (void)state;
     enum { COUNT = 400 };
@@ -78,12 +90,27 @@ static void test_fit(void **state) {
     double t2 = rag_gate_threshold(g, 1, 0.02, &cost_2);
     double t30 = rag_gate_threshold(g, 1, 0.30, &cost_30);
     assert_true(t2 > t30 && cost_2 > cost_30);
+    assert_true(wrongly_answered(g, e, COUNT, t30) < 0.35);
+    assert_true(wrongly_answered(g, e, COUNT, t2) < 0.05);
     assert_int_equal(rag_gate_fit(e, COUNT, "fp", &again, NULL, NULL), 0);
     assert_true(rag_gate_probability(g, 1, high) ==
                 rag_gate_probability(again, 1, high));
     rag_gate_free(again);
     rag_gate_free(g);
     free(e);
+}
+
+/* Above every value of the curve there is none: nothing passes. */
+static void test_out_of_reach(void **state) {
+    (void)state;
+    rag_gate *g = NULL;
+    double cost;
+    assert_int_equal(rag_gate_default(true, &g, NULL), 0);
+    assert_true(rag_gate_threshold(g, 0, 0, &cost) == 1 && cost == 1);
+    double t5 = rag_gate_threshold(g, 0, 0.05, &cost);
+    assert_true(t5 > 0.5 && t5 < 1 && cost < 1);
+    assert_true(rag_gate_threshold(g, 0, 1, &cost) == 0 && cost == 0);
+    rag_gate_free(g);
 }
 
 static void test_file(void **state) {
@@ -191,6 +218,7 @@ static void test_default_and_measure(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_out_of_reach),
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_too_few),
         cmocka_unit_test(test_default_and_measure),
