@@ -17,7 +17,7 @@
 
 typedef struct examples {
     rag_gate_example *of;
-    size_t n, cap;
+    size_t n, cap, not_found;
     char fingerprint[256];
 } examples;
 
@@ -25,6 +25,12 @@ static int add(examples *e, const json_t *outcome, rag_error *err) {
     const json_t *f = json_object_get(outcome, "features");
     if (!json_is_object(f) || !json_object_size(f))
         return 0; /* settled before the gate: nothing to learn */
+    bool answerable = json_is_true(json_object_get(outcome, "answerable"));
+    const json_t *first = json_object_get(outcome, "first");
+    if (answerable && json_is_integer(first) && !json_integer_value(first)) {
+        e->not_found++; /* what would answer was not there to be judged */
+        return 0;
+    }
     if (e->n == e->cap) {
         size_t cap = e->cap ? 2 * e->cap : 256;
         rag_gate_example *p = realloc(e->of, cap * sizeof *p);
@@ -35,7 +41,7 @@ static int add(examples *e, const json_t *outcome, rag_error *err) {
     }
     rag_gate_example *x = &e->of[e->n++];
     memset(x, 0, sizeof *x);
-    x->answerable = json_is_true(json_object_get(outcome, "answerable"));
+    x->answerable = answerable;
     for (size_t i = 0; i < RAG_GATE_FEATURES; i++) {
         const json_t *v = json_object_get(f, rag_gate_feature_names[i]);
         bool read = strncmp(rag_gate_feature_names[i], "read_", 5) == 0;
@@ -99,6 +105,10 @@ int rag_fit_gate(const char *out, char *const *reports, size_t n,
         rc = rag_gate_fit(e.of, e.n, e.fingerprint, &gate, &report, err);
     if (!rc)
         rc = rag_gate_save(gate, out, err);
+    if (e.not_found)
+        printf("%zu answerable questions whose document was not found are left "
+               "out\n",
+               e.not_found);
     if (!rc)
         print(&report);
     rag_gate_free(gate);

@@ -436,7 +436,9 @@ typedef struct rag_gate_report { /* by five-fold cross-validation */
 
 /*
  * Fits both steps, the second on what was generated (on all when that is too
- * little). At least 20 examples of each kind: RAG_E_DATA otherwise.
+ * little), each from the built-in gate's weights, or from nothing where that
+ * predicts better in cross-validation. At least 20 examples of each kind:
+ * RAG_E_DATA otherwise.
  * fingerprint: any text that changes when index or models do. Deterministic.
  */
 int rag_gate_fit(const rag_gate_example *examples, size_t n,

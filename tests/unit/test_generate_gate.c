@@ -100,6 +100,54 @@ static void test_fit(void **state) {
     free(e);
 }
 
+/* Questions as the built-in gate knows them. */
+static void usual(rag_gate_example *e, size_t n, unsigned seed) {
+    for (size_t i = 0; i < n; i++) {
+        double good = i % 2;
+        memset(&e[i], 0, sizeof e[i]);
+        e[i].answerable = i % 2;
+        for (int j = 0; j < RAG_GATE_FEATURES; j++)
+            e[i].feature[j] = noise(&seed);
+        e[i].feature[at("vector_top")] =
+            0.83 + 0.03 * good + 0.1 * noise(&seed);
+        e[i].feature[at("read_answers")] = -3 + 3 * good + 9 * noise(&seed);
+    }
+}
+
+static double auroc(const rag_gate *g, const rag_gate_example *e, size_t n) {
+    double won = 0, pairs = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < n && e[i].answerable; k++)
+            if (!e[k].answerable) {
+                won += rag_gate_probability(g, 0, e[i].feature) >
+                       rag_gate_probability(g, 0, e[k].feature);
+                pairs++;
+            }
+    return won / pairs;
+}
+
+/* Forty questions are too few for sixteen weights: what the built-in gate
+ * knows must not be lost by fitting one's own. */
+static void test_few_do_no_harm(void **state) {
+    (void)state;
+    enum { FEW = 40, MANY = 600 };
+    rag_gate_example *e = calloc(MANY, sizeof *e);
+    rag_gate *own = NULL, *built_in = NULL;
+    double gained = 0;
+    assert_non_null(e);
+    assert_int_equal(rag_gate_default(true, &built_in, NULL), 0);
+    for (unsigned seed = 1; seed <= 8; seed++) {
+        usual(e, FEW, seed);
+        assert_int_equal(rag_gate_fit(e, FEW, "", &own, NULL, NULL), 0);
+        usual(e, MANY, seed + 100);
+        gained += auroc(own, e, MANY) - auroc(built_in, e, MANY);
+        rag_gate_free(own);
+    }
+    assert_true(gained / 8 > -0.02);
+    rag_gate_free(built_in);
+    free(e);
+}
+
 /* Above every value of the curve there is none: nothing passes. */
 static void test_out_of_reach(void **state) {
     (void)state;
@@ -218,6 +266,7 @@ static void test_default_and_measure(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_few_do_no_harm),
         cmocka_unit_test(test_out_of_reach),
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_too_few),
